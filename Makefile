@@ -1,0 +1,45 @@
+# All set-up happens by itself: every target that needs the environment depends on $(READY).
+PYTHON ?= python3.11
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: help setup demo test format lint types unit nightly bench clean
+
+help:            ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found; name a Python 3.11+ with: make PYTHON=python3 …" >&2; exit 1; }
+	@echo "setting up $(VENV) (once; about a minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+setup: $(READY)  ## make the virtual environment
+
+demo: $(READY)   ## a raw capture is imported, served, recorded again and compared
+	@$(BIN)/python tests/examples/demo.py
+
+test: format lint types unit  ## format, lint, types and tests: what must pass before a commit
+
+format: $(READY)
+	$(BIN)/ruff format --check .
+
+lint: $(READY)
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+unit: $(READY)
+	$(BIN)/python -m pytest -q -m "not nightly" $(PYTEST_ARGS)
+
+nightly: $(READY) ## what is long: big hypothesis profiles, big files, many repetitions
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+bench: $(READY)  ## benchmarks beside their peers, as a table and in build/bench.json
+	@$(BIN)/python -m tests.benchmarks
+
+clean:           ## remove what these targets made
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

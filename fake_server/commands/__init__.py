@@ -1,0 +1,1 @@
+"""The subcommands of `track-fake-server`, one file each."""

@@ -1,0 +1,151 @@
+"""The REST endpoints (manual section 4), as a Starlette application. Imported when REST is first
+asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from fake_server.connection import now_ns
+from fake_server.violation_log import ViolationLog
+from recorder.track.rules import Rules
+from recorder.track.sessions import Session, SessionProblem, Sessions
+from recorder.track.violations import Violation, session_violation
+from recorder.wire.handshake import header_value
+from replayer.script import Source
+from replayer.state import State
+
+__all__ = ["rest_application"]
+
+_JSON: Final = "application/json"
+
+
+def rest_application(
+    source: Source,
+    state_for: Callable[[Session], State],
+    *,
+    sessions: Sessions,
+    rules: Rules,
+    violations: ViolationLog,
+) -> Starlette:
+    """The application. ``state_for`` tells what a session sees."""
+    rest = _Rest(source, state_for, sessions, rules, violations)
+    return Starlette(
+        routes=[
+            Route("/api/devices", rest.devices),
+            Route("/api/beacons", rest.beacons),
+            Route("/api/positions", rest.positions),
+            Route("/{path:path}", rest.recorded, methods=["GET", "POST", "PUT", "DELETE", "PATCH"]),
+        ]
+    )
+
+
+class _Rest:
+    def __init__(
+        self,
+        source: Source,
+        state_for: Callable[[Session], State],
+        sessions: Sessions,
+        rules: Rules,
+        violations: ViolationLog,
+    ) -> None:
+        self._source = source
+        self._state_for = state_for
+        self._sessions = sessions
+        self._rules = rules
+        self._violations = violations
+
+    async def devices(self, request: Request) -> Response:
+        """Manual section 4.4; `id`, repeatable, as Traccar has it."""
+        return self._list_of(request, "devices")
+
+    async def beacons(self, request: Request) -> Response:
+        """Manual section 4.5."""
+        return self._list_of(request, "beacons")
+
+    async def positions(self, request: Request) -> Response:
+        """Manual sections 4.2 and 4.3: all latest, or by `id` (repeatable, keeps order, wins), or
+        by `deviceId`.
+        """
+        state = self._state(request)
+        if isinstance(state, Response):
+            return state
+        for name, find in (("id", state.positions_by_id), ("deviceId", state.positions_of_devices)):
+            wanted = _numbers(request, name)
+            if isinstance(wanted, Response):
+                return wanted
+            if wanted:
+                return _json_list(find(wanted))
+        return _json_list(state.objects("positions"))
+
+    def _list_of(self, request: Request, kind: str) -> Response:
+        state = self._state(request)
+        if isinstance(state, Response):
+            return state
+        wanted = _numbers(request, "id")
+        if isinstance(wanted, Response):
+            return wanted
+        known: dict[Any, bytes] = getattr(state, kind)
+        return _json_list(
+            [known[one] for one in wanted if one in known] if wanted else list(known.values())
+        )
+
+    async def recorded(self, request: Request) -> Response:
+        """Whatever else was recorded: the answer to the same method, path and sorted query; else
+        404 and a violation.
+        """
+        state = self._state(request)
+        if isinstance(state, Response):
+            return state
+        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        answer = self._source.answer(request.method, target)
+        if answer is None:
+            self._violations.report(
+                [
+                    Violation.of(
+                        "rest.not-recorded",
+                        seen=f"{request.method} {request.url.path}",
+                        expected="a call that this server computes or that the recording holds",
+                        at_ns=now_ns(),
+                    )
+                ]
+            )
+            return PlainTextResponse("HTTP 404 Not Found - NotFoundException", 404)
+        kept = {
+            name: value
+            for name in ("Content-Type", "Content-Encoding")
+            if (value := header_value(answer.headers, name)) is not None
+        }
+        return Response(answer.body, answer.status, headers=kept)
+
+    def _state(self, request: Request) -> State | Response:
+        """What the caller sees, or the 401 of a call without a session (manual section 2)."""
+        cookies = "; ".join(request.headers.getlist("cookie"))
+        session = self._sessions.touch(self._sessions.cookie_from_header(cookies), now_ns())
+        if isinstance(session, SessionProblem):
+            self._violations.report([session_violation(session, self._rules, at_ns=now_ns())])
+            # Browsers' own requests must not pop up a password dialog.
+            by_script = request.headers.get("x-requested-with") == "XMLHttpRequest"
+            challenge = {} if by_script else {"WWW-Authenticate": 'Basic realm="api"'}
+            return PlainTextResponse(
+                "HTTP 401 Unauthorized - WebApplicationException", 401, challenge
+            )
+        return self._state_for(session)
+
+
+def _numbers(request: Request, name: str) -> list[int] | Response:
+    """The values of a repeatable query parameter; 404 if one is no number, as Jersey answers."""
+    try:
+        return [int(value) for value in request.query_params.getlist(name)]
+    except ValueError:
+        return PlainTextResponse("HTTP 404 Not Found - NotFoundException", 404)
+
+
+def _json_list(objects: list[bytes]) -> Response:
+    return Response(b"[" + b",".join(objects) + b"]", media_type=_JSON)

@@ -1,0 +1,27 @@
+"""The command `track-recorder`."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from recorder.console import command_group, run_command
+
+cli = command_group(
+    "track-recorder",
+    "Record the raw WebSocket traffic of a Track backend.",
+    {
+        "capture": (
+            "recorder.commands.capture:capture_command",
+            "Log in to a backend and record its socket.",
+        ),
+        "import": (
+            "recorder.commands.importing:import_command",
+            "Make a recording of a capture by another tool.",
+        ),
+    },
+)
+
+
+def main() -> NoReturn:
+    """The entry point."""
+    run_command(cli)

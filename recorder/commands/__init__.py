@@ -1,0 +1,1 @@
+"""The subcommands of `track-recorder`, one file each."""

@@ -1,0 +1,97 @@
+"""What the three commands share: lazily imported subcommands, errors as one line, the table of exit
+codes.
+
+A command module is imported only when its command runs, so that `--help` and a quick command stay
+quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+import click
+
+from recorder.errors import RecorderError
+from recorder.exits import Exit
+
+__all__ = ["LazyGroup", "command_group", "is_terminal", "out", "run_command", "say"]
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are named here with one line of help and imported when they are used.
+
+    ``table`` maps a command's name to (``module:attribute``, one line of help).
+    """
+
+    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.table:
+            return None
+        module, _, attribute = self.table[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_line) for name, (_, help_line) in self.table.items()])
+
+
+def command_group(name: str, help_text: str, table: Mapping[str, tuple[str, str]]) -> LazyGroup:
+    """The group behind one of the three commands, with ``--version``."""
+    group = LazyGroup(
+        name=name, help=help_text, table=table, context_settings={"max_content_width": 80}
+    )
+    return click.version_option(version("tracktape"), prog_name=name)(group)
+
+
+def run_command(command: click.Command) -> NoReturn:
+    """Run a command line and end the process with a code of :class:`recorder.exits.Exit`.
+
+    Errors of ours and of usage are one line on stderr. A traceback is a bug.
+    """
+    try:
+        status = command.main(standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(Exit.USAGE)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(Exit.NO_INPUT)
+    except RecorderError as error:
+        say(f"{command.name}: error: {error}")
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        say(f"{command.name}: interrupted")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output (`head`, a pager that was quit) has enough. Python flushes stdout
+        # once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.OK)
+    sys.exit(status if isinstance(status, int) else Exit.OK)
+
+
+def say(line: str) -> None:
+    """A line for the person at the terminal: stderr, so that stdout stays data."""
+    click.echo(line, err=True)
+
+
+def out(line: str) -> None:
+    """A line of a command's answer: stdout."""
+    click.echo(line)
+
+
+def is_terminal() -> bool:
+    """Whether a person watches stderr."""
+    return sys.stderr.isatty()

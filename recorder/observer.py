@@ -1,0 +1,274 @@
+"""What one WebSocket connection did, as entries: bytes of both directions in, entries out. Pure.
+
+The capture client, the proxy and the fake server all see the same two byte streams; this is the one
+place that turns them into a recording. It follows the phases of a connection: a request head, a
+response head, then frames both ways after a 101, or a body after anything else.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import h11
+
+from recorder.model import (
+    MAX_BODY_PIECE_BYTES,
+    Body,
+    Bytes,
+    Closed,
+    FrameEntry,
+    KnownEntry,
+    Request,
+    Response,
+    encode_bytes,
+)
+from recorder.wire.frames import MAX_FRAME_BYTES, Frame, FrameParser, Sender
+from recorder.wire.handshake import (
+    HeadReader,
+    RequestHead,
+    ResponseHead,
+    parse_request_head,
+    parse_response_head,
+)
+
+__all__ = ["SocketObserver", "body_entries"]
+
+_MAX_REFUSAL_BYTES: Final = 1024 * 1024
+"""Of the body behind a refused handshake this much is kept; more is no error page."""
+
+
+def body_entries(
+    data: bytes,
+    *,
+    connection: int,
+    exchange: int,
+    sender: Sender,
+    offset_ns: int | None,
+    first_ns: int | None = None,
+) -> list[Body]:
+    """A whole body as entries of at most 64 KiB, the last one marked; an empty body is none."""
+    pieces = [
+        data[at : at + MAX_BODY_PIECE_BYTES] for at in range(0, len(data), MAX_BODY_PIECE_BYTES)
+    ]
+    return [
+        Body(
+            connection=connection,
+            exchange=exchange,
+            sender=sender,
+            offset_ns=offset_ns,
+            first_ns=first_ns,
+            last=number == len(pieces),
+            **encode_bytes(piece),
+        )
+        for number, piece in enumerate(pieces, 1)
+    ]
+
+
+class _Direction:
+    """One sender's half: a head, then frames (or raw bytes of a refusal)."""
+
+    def __init__(self, max_frame_bytes: int) -> None:
+        self.head: HeadReader | None = HeadReader()
+        self.frames = FrameParser(max_frame_bytes=max_frame_bytes)
+        self.refusal: bytearray | None = None
+        self.first_ns: int | None = None
+        self.unreadable: str | None = None
+        self.ended = False
+
+
+class SocketObserver:
+    """Turns the bytes of one connection into entries, in the order in which they came.
+
+    ``connection`` and ``exchange`` number the connection and its upgrade exchange. Offsets are the
+    caller's: each call says when its bytes were read. Raises nothing: what is no head and no frame
+    becomes ``bytes`` entries.
+    """
+
+    def __init__(
+        self, *, connection: int, exchange: int, max_frame_bytes: int = MAX_FRAME_BYTES
+    ) -> None:
+        self.connection = connection
+        self.exchange = exchange
+        self.request: RequestHead | None = None
+        self.response: ResponseHead | None = None
+        self.frames_seen: list[tuple[Sender, Frame]] = []
+        """The frames of the latest call, so that a caller need not parse again."""
+        self._directions: dict[Sender, _Direction] = {
+            "client": _Direction(max_frame_bytes),
+            "server": _Direction(max_frame_bytes),
+        }
+
+    def received(self, sender: Sender, data: bytes, offset_ns: int | None) -> list[KnownEntry]:
+        """``sender`` sent ``data``; empty data says that it sends nothing more."""
+        self.frames_seen = []
+        direction = self._directions[sender]
+        if direction.ended:
+            return []
+        if not data:
+            direction.ended = True
+            return self._end(sender, direction, offset_ns)
+        if direction.unreadable is not None:
+            return [self._bytes(sender, data, direction.unreadable, offset_ns)]
+        if direction.head is None:
+            return self._after_head(sender, direction, data, offset_ns)
+        if direction.first_ns is None:
+            direction.first_ns = offset_ns
+        try:
+            split = direction.head.feed(data)
+        except ValueError as error:
+            return self._give_up(sender, direction, direction.head.held, str(error), offset_ns)
+        if split is None:
+            return []
+        head, rest = split
+        first_ns, direction.first_ns = direction.first_ns, None
+        try:
+            entry: KnownEntry = self._head_entry(
+                sender, head, offset_ns, first_ns if first_ns != offset_ns else None
+            )
+        except ValueError as error:
+            return self._give_up(sender, direction, head + rest, str(error), offset_ns)
+        direction.head = None
+        if sender == "server" and self.response is not None and self.response.status != 101:
+            direction.refusal = bytearray(head)
+        return [entry, *(self._after_head(sender, direction, rest, offset_ns) if rest else [])]
+
+    def closed(
+        self,
+        by: Literal["client", "server", "recorder"],
+        how: Literal["eof", "reset", "timeout", "stopped"],
+        offset_ns: int | None,
+        detail: str = "",
+    ) -> list[KnownEntry]:
+        """The connection ended; what was torn comes first, then the ``closed`` entry."""
+        torn = [
+            entry for sender in self._directions for entry in self.received(sender, b"", offset_ns)
+        ]
+        return [
+            *torn,
+            Closed(connection=self.connection, by=by, how=how, detail=detail, offset_ns=offset_ns),
+        ]
+
+    def _head_entry(
+        self, sender: Sender, head: bytes, offset_ns: int | None, first_ns: int | None
+    ) -> KnownEntry:
+        if sender == "client":
+            request = self.request = parse_request_head(head)
+            return Request(
+                connection=self.connection,
+                exchange=self.exchange,
+                offset_ns=offset_ns,
+                first_ns=first_ns,
+                method=request.method,
+                target=request.target,
+                http_version=request.http_version,
+                headers=request.headers,
+            )
+        response = parse_response_head(head)
+        self.response = response
+        return Response(
+            connection=self.connection,
+            exchange=self.exchange,
+            offset_ns=offset_ns,
+            first_ns=first_ns,
+            status=response.status,
+            reason=response.reason,
+            http_version=response.http_version,
+            headers=response.headers,
+        )
+
+    def _after_head(
+        self, sender: Sender, direction: _Direction, data: bytes, offset_ns: int | None
+    ) -> list[KnownEntry]:
+        if direction.refusal is not None:
+            room = _MAX_REFUSAL_BYTES - len(direction.refusal)
+            direction.refusal += data[:room]
+            beyond = data[room:]
+            return (
+                [self._bytes(sender, beyond, "the body of a refusal beyond 1 MiB", offset_ns)]
+                if beyond
+                else []
+            )
+        first_ns = direction.first_ns
+        entries: list[KnownEntry] = []
+        for event in direction.frames.feed(data):
+            if isinstance(event, Frame):
+                self.frames_seen.append((sender, event))
+                entries.append(
+                    FrameEntry.of(
+                        event,
+                        connection=self.connection,
+                        sender=sender,
+                        offset_ns=offset_ns,
+                        first_ns=first_ns,
+                    )
+                )
+                first_ns = None
+            else:
+                entries.append(self._bytes(sender, event.data, event.why, offset_ns))
+        if not direction.frames.pending:
+            direction.first_ns = None
+        elif entries or direction.first_ns is None:
+            direction.first_ns = offset_ns
+        return entries
+
+    def _end(
+        self, sender: Sender, direction: _Direction, offset_ns: int | None
+    ) -> list[KnownEntry]:
+        if direction.unreadable is not None:
+            return []
+        if direction.head is not None:
+            held = direction.head.held
+            return self._give_up(
+                sender, direction, held, "the stream ended inside an HTTP head", offset_ns
+            )
+        if direction.refusal is not None:
+            body = _body_of(bytes(direction.refusal))
+            return list(
+                body_entries(
+                    body,
+                    connection=self.connection,
+                    exchange=self.exchange,
+                    sender=sender,
+                    offset_ns=offset_ns,
+                )
+            )
+        return [
+            self._bytes(sender, tail.data, tail.why, offset_ns) for tail in direction.frames.close()
+        ]
+
+    def _give_up(
+        self, sender: Sender, direction: _Direction, held: bytes, why: str, offset_ns: int | None
+    ) -> list[KnownEntry]:
+        direction.unreadable = why
+        return [self._bytes(sender, held, why, offset_ns)] if held else []
+
+    def _bytes(self, sender: Sender, data: bytes, why: str, offset_ns: int | None) -> Bytes:
+        return Bytes(
+            connection=self.connection,
+            sender=sender,
+            offset_ns=offset_ns,
+            why=why,
+            **encode_bytes(data),
+        )
+
+
+def _body_of(response: bytes) -> bytes:
+    """The body of a raw response, transfer encoding undone; as it stands where the response breaks
+    RFC 9112.
+    """
+    reader = h11.Connection(h11.CLIENT)
+    reader.send(h11.Request(method="GET", target="/", headers=[("Host", "x")]))
+    body = bytearray()
+    try:
+        reader.receive_data(response)
+        reader.receive_data(b"")
+        while not isinstance(
+            event := reader.next_event(), (h11.EndOfMessage, h11.ConnectionClosed)
+        ):
+            if event is h11.NEED_DATA or event is h11.PAUSED:
+                break
+            if isinstance(event, h11.Data):
+                body += event.data
+    except h11.RemoteProtocolError:
+        return bytes(body) or response.partition(b"\r\n\r\n")[2]
+    return bytes(body)

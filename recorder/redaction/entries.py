@@ -1,0 +1,310 @@
+"""Masking whole entries: which texts each kind holds, and how a changed payload goes back into its
+frames or pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeAlias, TypeVar
+
+import msgspec
+
+from recorder.model import (
+    MAX_BODY_PIECE_BYTES,
+    Body,
+    Bytes,
+    Checkpoint,
+    Closed,
+    Entry,
+    FrameEntry,
+    Header,
+    KnownEntry,
+    Note,
+    Open,
+    Payload,
+    Request,
+    Response,
+    UnknownEntry,
+    encode_bytes,
+)
+from recorder.redaction.codings import coded, codings_of, decoded
+from recorder.redaction.masker import Masker
+from recorder.redaction.rules import OPAQUE, WHOLE_MARK, mark, rule_of_key
+from recorder.redaction.spans import (
+    Span,
+    Spans,
+    authorization_spans,
+    cookie_spans,
+    form_spans,
+    url_spans,
+)
+from recorder.wire.frames import Frame
+
+__all__ = ["AnyEntry", "EntryMasker"]
+
+AnyEntry: TypeAlias = KnownEntry | UnknownEntry
+_E = TypeVar("_E", bound=Entry)
+_P = TypeVar("_P", bound=FrameEntry | Body)
+
+_MAX_CONTROL_BYTES: Final = 125
+"""RFC 6455 section 5.5."""
+
+# The plain texts of each kind, and how each is read, beside payload, heads and unknown keys.
+_TEXTS: Final[dict[type, dict[str, tuple[Spans, ...]]]] = {
+    Open: {"url": (url_spans,), "peer": ()},
+    Request: {"target": (url_spans,)},
+    Response: {"reason": ()},
+    Bytes: {"why": ()},
+    Closed: {"detail": ()},
+    Note: {"text": ()},
+}
+_RAW_LISTS: Final = ("connections", "fragments", "pings", "devices", "beacons", "positions")
+
+
+class EntryMasker:
+    """Masks entries one by one, or the entries of one message or body together. Feed them in the
+    order of the recording.
+    """
+
+    def __init__(self, taken: Mapping[str, int]) -> None:
+        self.masker = Masker(taken)
+        # Of each body to come, by connection, exchange and sender: its content codings and how its
+        # text is read.
+        self._bodies: dict[tuple[int, int, str], tuple[list[str], tuple[Spans, ...]]] = {}
+
+    def header(self, header: Header) -> Header:
+        """``header`` with the secrets in its ``upstream`` and ``meta`` masked."""
+        meta = self.masker.mask_bytes(msgspec.json.encode(header.meta))
+        changes: dict[str, Any] = {"meta": msgspec.json.decode(meta)}
+        if header.upstream is not None:
+            changes["upstream"] = self.masker.mask(header.upstream, url_spans)
+        return msgspec.structs.replace(header, **changes, **self._extra(header.extra))
+
+    def alone(self, entry: AnyEntry) -> AnyEntry:
+        """An entry that is whole by itself, masked; the same object if it holds no secret."""
+        if isinstance(entry, UnknownEntry):
+            line = self.masker.mask_bytes(entry.line)
+            return entry if line is entry.line else msgspec.structs.replace(entry, line=line)
+        if isinstance(entry, FrameEntry):
+            return self._frame(entry)
+        if isinstance(entry, Body):
+            return self._body([entry])[0][0]
+        changes: dict[str, Any] = {}
+        for field, kinds in _TEXTS.get(type(entry), {}).items():
+            value = getattr(entry, field)
+            if value is not None and (masked := self.masker.mask(value, *kinds)) is not value:
+                changes[field] = masked
+        if isinstance(entry, (Request, Response)):
+            headers = [(name, self._field(name, value)) for name, value in entry.headers]
+            if headers != list(map(tuple, entry.headers)):
+                changes["headers"] = headers
+            self._expect_body(entry)
+        elif isinstance(entry, Payload):
+            changes |= self._payload(entry)
+        elif isinstance(entry, Checkpoint):
+            changes |= self._raw_lists(entry)
+        elif isinstance(entry, Closed):
+            for key in [key for key in self._bodies if key[0] == entry.connection]:
+                del self._bodies[key]
+        return self._changed(entry, changes)
+
+    def joined(self, entries: list[Any]) -> list[list[Any]]:
+        """All frames of one message, or all pieces of one body, masked together: for each what
+        stands in its place.
+
+        A new payload is cut where the old one was. A body that has grown beyond what its last piece
+        may hold goes on in further pieces.
+        """
+        return self._body(entries) if isinstance(entries[0], Body) else self._fragments(entries)
+
+    def whole(self, entry: _P, rule: str) -> _P:
+        """``entry`` with its whole payload masked."""
+        if isinstance(entry, Body):
+            self._forget_body(entry)
+        data = entry.data
+        if not data or WHOLE_MARK.fullmatch(data.decode("iso-8859-1")):
+            return self._changed(entry, {})
+        self.masker.count(rule)
+        return self._refilled(entry, mark(rule).encode())
+
+    # Frames
+
+    def _frame(self, entry: FrameEntry) -> FrameEntry:
+        if _is_compressed(entry):
+            return self.whole(entry, OPAQUE)
+        if entry.reason:
+            reason = self.masker.mask(entry.reason)
+            if reason is not entry.reason:
+                code = entry.data[:2]
+                return self._refilled(entry, code + reason.encode("utf-8"))
+        elif entry.text is not None:
+            if (text := self.masker.mask(entry.text)) is not entry.text:
+                return self._refilled(entry, text.encode("utf-8"))
+        elif entry.base64 is not None:
+            data = entry.data
+            if (masked := self.masker.mask_bytes(data)) is not data:
+                return self._refilled(entry, masked)
+        return self._changed(entry, {}) if entry.extra else entry
+
+    def _fragments(self, entries: list[FrameEntry]) -> list[list[FrameEntry]]:
+        if _is_compressed(entries[0]):
+            return [[self.whole(entry, OPAQUE)] for entry in entries]
+        pieces = [entry.data for entry in entries]
+        data = b"".join(pieces)
+        masked = self.masker.mask_bytes(data)
+        return [
+            [self._refilled(entry, new)] if new != old else [self._changed(entry, {})]
+            for entry, old, new in zip(entries, pieces, _cut(masked, pieces), strict=True)
+        ]
+
+    def _refilled(self, entry: _P, data: bytes) -> _P:
+        """``entry`` with another payload; a frame's head is rebuilt: flags and masking key kept,
+        the length minimal.
+        """
+        changes: dict[str, Any] = {"text": None, "base64": None, **encode_bytes(data)}
+        if isinstance(entry, FrameEntry):
+            old = entry.frame()
+            if old.is_control and len(data) > _MAX_CONTROL_BYTES:
+                # A mark may be longer than its value; the frame must stay one that may be sent.
+                data = data[:2] if entry.code is not None else b""
+                data += mark(OPAQUE).encode()
+            head = Frame.make(
+                old.opcode, data, fin=old.head[0] >= 0x80, rsv=old.rsv, mask=old.masking_key
+            ).head
+            new = FrameEntry.of(
+                Frame(old.opcode, data, head),
+                connection=entry.connection,
+                sender=entry.sender,
+                offset_ns=None,
+            )
+            changes = {
+                "head": new.head,
+                "text": new.text,
+                "base64": new.base64,
+                "reason": new.reason,
+            }
+        return self._changed(entry, changes)
+
+    # Bodies
+
+    def _expect_body(self, head: Request | Response) -> None:
+        sender = "client" if isinstance(head, Request) else "server"
+        codings: list[str] = []
+        kinds: tuple[Spans, ...] = ()
+        for name, value in head.headers:
+            if name.lower() == "content-encoding":
+                codings += codings_of(value)
+            elif name.lower() == "content-type" and "x-www-form-urlencoded" in value.lower():
+                kinds = (form_spans,)
+        if codings or kinds:
+            self._bodies[head.connection, head.exchange, sender] = codings, kinds
+
+    def _forget_body(self, entry: Body) -> None:
+        if entry.last:
+            self._bodies.pop((entry.connection, entry.exchange, entry.sender), None)
+
+    def _body(self, entries: list[Body]) -> list[list[Body]]:
+        last = entries[-1]
+        codings, kinds = self._bodies.get((last.connection, last.exchange, last.sender), ([], ()))
+        self._forget_body(last)
+        pieces = [entry.data for entry in entries]
+        data = b"".join(pieces)
+        undone = decoded(data, codings)
+        if undone is None:
+            return [
+                [self._refilled(entry, piece)]
+                for entry, piece in zip(entries, self._opaque(pieces), strict=True)
+            ]
+        text, windows = undone
+        masked = self.masker.mask_bytes(text, *kinds)
+        if masked is text:
+            return [[self._changed(entry, {})] for entry in entries]
+        new_pieces = _cut(coded(masked, windows), pieces)
+        out = [
+            [self._refilled(entry, new)] if new != old else [self._changed(entry, {})]
+            for entry, old, new in zip(entries, pieces, new_pieces, strict=True)
+        ]
+        out[-1] = list(self._within_limit(last, new_pieces[-1]))
+        return out
+
+    def _opaque(self, pieces: list[bytes]) -> Iterator[bytes]:
+        self.masker.count(OPAQUE)
+        for piece in pieces:
+            yield mark(OPAQUE).encode() if piece else piece
+
+    def _within_limit(self, last: Body, data: bytes) -> Iterator[Body]:
+        while len(data) > MAX_BODY_PIECE_BYTES:
+            piece = self._refilled(last, data[:MAX_BODY_PIECE_BYTES])
+            yield msgspec.structs.replace(piece, last=False)
+            data = data[MAX_BODY_PIECE_BYTES:]
+        yield self._refilled(last, data)
+
+    # Heads, raw JSON, and what all have
+
+    def _field(self, name: str, value: str) -> str:
+        plain_name = name.lower().replace("-", "").replace("_", "")
+        if plain_name in ("authorization", "proxyauthorization"):
+            kind: Spans = authorization_spans
+        elif plain_name in ("cookie", "setcookie"):
+            kind = cookie_spans(name)
+        elif (rule := rule_of_key(name)) is not None or (
+            plain_name.endswith("key") and plain_name != "secwebsocketkey"
+        ):
+            kind = _all_of(rule or "token")
+        else:
+            return self.masker.mask(value)
+        return self.masker.mask(value, kind)
+
+    def _payload(self, entry: Payload) -> dict[str, Any]:
+        data = entry.data
+        masked = self.masker.mask_bytes(data)
+        return {} if masked is data else {"text": None, "base64": None, **encode_bytes(masked)}
+
+    def _raw_lists(self, entry: Checkpoint) -> dict[str, Any]:
+        changes = {}
+        for name in _RAW_LISTS:
+            old = [bytes(raw) for raw in getattr(entry, name)]
+            new = [self.masker.mask_bytes(raw) for raw in old]
+            if new != old:
+                changes[name] = [msgspec.Raw(raw) for raw in new]
+        return changes
+
+    def _extra(self, extra: dict[str, msgspec.Raw]) -> dict[str, Any]:
+        changed = {}
+        for name, raw in extra.items():
+            # The value is masked together with its name, for the name may tell that it is secret.
+            prefix = msgspec.json.encode(name) + b":"
+            masked = self.masker.mask_bytes(prefix + bytes(raw))
+            if masked.startswith(prefix) and masked[len(prefix) :] != bytes(raw):
+                changed[name] = msgspec.Raw(masked[len(prefix) :])
+        return {"extra": extra | changed} if changed else {}
+
+    def _changed(self, entry: _E, changes: dict[str, Any]) -> _E:
+        if entry.extra:
+            changes |= self._extra(entry.extra)
+        return msgspec.structs.replace(entry, redacted=True, **changes) if changes else entry
+
+
+def _is_compressed(entry: FrameEntry) -> bool:
+    """Whether RSV1 is set on a data frame: its message is compressed (RFC 7692 6), and texts cannot
+    be seen in it.
+    """
+    return entry.head[:1] in "4567cdefCDEF" and entry.opcode in ("text", "binary")
+
+
+def _all_of(rule: str) -> Spans:
+    def spans(value: str) -> Iterator[Span]:
+        start = len(value) - len(value.lstrip())
+        yield Span(start, len(value.rstrip()), rule, named=True)
+
+    return spans
+
+
+def _cut(data: bytes, pieces: list[bytes]) -> list[bytes]:
+    """``data`` in as many pieces, cut at the same sizes; the last takes what is more or less."""
+    cut = []
+    at = 0
+    for piece in pieces[:-1]:
+        cut.append(data[at : at + len(piece)])
+        at += len(piece)
+    return [*cut, data[at:]]

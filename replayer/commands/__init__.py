@@ -1,0 +1,1 @@
+"""The subcommands of `track-replayer`, one file each."""

@@ -1,0 +1,290 @@
+"""What was said: entries in, messages out. Pure.
+
+:func:`converse` joins what a recording keeps apart: fragments become messages, request and response
+heads become exchanges. Everything else passes as the entry that it is, in its place, so that
+nothing of a recording is lost on the way to a reader.
+
+Memory: one unfinished message and the unanswered requests of each open connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeAlias
+
+import msgspec
+
+from recorder.errors import CorruptRecording
+from recorder.model import (
+    Body,
+    Bytes,
+    Checkpoint,
+    Clock,
+    Closed,
+    End,
+    FrameEntry,
+    KnownEntry,
+    MessageEntry,
+    Note,
+    Open,
+    Request,
+    Response,
+    Resume,
+    Sender,
+    UnknownEntry,
+)
+from recorder.track.kinds import Part, objects_of, parse_pong, ping_uuids, read_message
+from recorder.wire.frames import Frame, Opcode
+from recorder.wire.messages import Message, MessageAssembler
+
+__all__ = [
+    "BrokenMessage",
+    "DataMessage",
+    "Exchange",
+    "Item",
+    "converse",
+    "frame_of",
+    "kinds_of",
+    "parts_of",
+]
+
+
+class DataMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One data message (RFC 6455 section 5.6), whole.
+
+    ``seq`` and ``offset_ns`` are those of the entry that completed it. ``opcode`` is ``text`` or
+    ``binary``, or the number of a reserved one; ``fragments`` counts its frames, 1 where frames
+    were never seen. ``redacted`` says that a value in it was replaced.
+    """
+
+    seq: int
+    offset_ns: int | None
+    connection: int
+    sender: Sender
+    opcode: str | int
+    payload: bytes
+    fragments: int
+    redacted: bool = False
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What it means, a word for each JSON text in it; see :func:`kinds_of`. Parses the payload
+        at each use."""
+        return kinds_of(self, parts_of(self))
+
+
+class BrokenMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """Frames that make no message (RFC 6455 section 5.4), and ``why``. It stands where that was
+    found out."""
+
+    seq: int
+    offset_ns: int | None
+    connection: int
+    sender: Sender
+    why: str
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+    """A request's head and that of its response, whichever were seen; it stands where the response
+    does.
+
+    A request without a response stands where its connection ends. ``took_ns`` is the time between
+    the two.
+    """
+
+    seq: int
+    offset_ns: int | None
+    connection: int
+    request: Request | None
+    response: Response | None
+
+    @property
+    def took_ns(self) -> int | None:
+        """Nanoseconds from the request's head to the response's; None where a head or the timing is
+        missing."""
+        if self.request is None or self.response is None:
+            return None
+        if self.request.offset_ns is None or self.response.offset_ns is None:
+            return None
+        return self.response.offset_ns - self.request.offset_ns
+
+
+Item: TypeAlias = (
+    DataMessage
+    | BrokenMessage
+    | Exchange
+    | FrameEntry
+    | Bytes
+    | Note
+    | Open
+    | Closed
+    | Body
+    | Clock
+    | Checkpoint
+    | Resume
+    | End
+    | UnknownEntry
+)
+"""What :func:`converse` gives. A :class:`~recorder.model.FrameEntry` among them is a control
+frame."""
+
+_OPCODE_NAMES: Final[dict[int, str]] = {int(opcode): opcode.name.lower() for opcode in Opcode}
+
+
+class _Half:
+    """The unfinished message of one sender on one connection."""
+
+    def __init__(self) -> None:
+        self.assembler = MessageAssembler()
+        self.redacted = False
+        self.last: FrameEntry | None = None
+
+
+def converse(entries: Iterable[KnownEntry | UnknownEntry]) -> Iterator[Item]:
+    """The conversation in a recording, in the order of its entries.
+
+    Frames that RFC 6455 forbids in their place give a :class:`BrokenMessage`, and reading goes on.
+    A message that its connection, a resumed recorder or the recording leaves unfinished is broken
+    too.
+
+    Raises CorruptRecording on a frame whose fields cannot be one, and what ``entries`` raises.
+    """
+    halves: dict[tuple[int, Sender], _Half] = {}
+    waiting: dict[tuple[int, int], Request] = {}
+    for entry in entries:
+        match entry:
+            case FrameEntry():
+                frame = frame_of(entry)
+                if frame.is_control:
+                    yield entry
+                else:
+                    half = halves.setdefault((entry.connection, 'server'), _Half())
+                    yield from _feed(half, frame, entry)
+            case MessageEntry():
+                yield DataMessage(
+                    seq=entry.seq,
+                    offset_ns=entry.offset_ns,
+                    connection=entry.connection,
+                    sender=entry.sender,
+                    opcode=entry.opcode,
+                    payload=entry.data,
+                    fragments=1,
+                    redacted=entry.redacted,
+                )
+            case Request():
+                waiting[entry.connection, entry.exchange] = entry
+            case Response():
+                request = waiting.get((entry.connection, entry.exchange))
+                # 1xx is followed by the final response of the same request (RFC 9110 section 15.2);
+                # 101 is final.
+                if entry.status >= 200 or entry.status == 101:
+                    waiting.pop((entry.connection, entry.exchange), None)
+                yield Exchange(
+                    seq=entry.seq,
+                    offset_ns=entry.offset_ns,
+                    connection=entry.connection,
+                    request=request,
+                    response=entry,
+                )
+            case Closed():
+                yield from _leave(halves, waiting, entry.connection)
+                yield entry
+            case Resume():
+                # Whoever recorded before is gone, and its connections with it.
+                yield from _leave(halves, waiting, None)
+                yield entry
+            case _:
+                yield entry
+    yield from _leave(halves, waiting, None)
+
+
+def frame_of(entry: FrameEntry) -> Frame:
+    """The frame as it stood on the wire. Raises CorruptRecording if the entry's fields cannot be
+    one."""
+    try:
+        return entry.frame()
+    except ValueError as exc:
+        raise CorruptRecording(f"entry {entry.seq} is no frame: {exc}") from exc
+
+
+def _feed(half: _Half, frame: Frame, entry: FrameEntry) -> Iterator[DataMessage | BrokenMessage]:
+    if not half.assembler.unfinished or frame.opcode != Opcode.CONTINUATION:
+        half.redacted = False
+    half.redacted |= entry.redacted
+    half.last = entry
+    for event in half.assembler.feed(frame):
+        if isinstance(event, Message):
+            yield DataMessage(
+                seq=entry.seq,
+                offset_ns=entry.offset_ns,
+                connection=entry.connection,
+                sender=entry.sender,
+                opcode=_OPCODE_NAMES.get(event.opcode, event.opcode),
+                payload=event.payload,
+                fragments=event.fragments,
+                redacted=half.redacted,
+            )
+        else:
+            yield _broken(entry, event.why)
+
+
+def _broken(entry: FrameEntry, why: str) -> BrokenMessage:
+    return BrokenMessage(
+        seq=entry.seq,
+        offset_ns=entry.offset_ns,
+        connection=entry.connection,
+        sender=entry.sender,
+        why=why,
+    )
+
+
+def _leave(
+    halves: dict[tuple[int, Sender], _Half],
+    waiting: dict[tuple[int, int], Request],
+    connection: int | None,
+) -> Iterator[BrokenMessage | Exchange]:
+    """Forget a connection, or all of them; say what they leave unfinished."""
+    for half_key in [key for key in halves if connection in (None, key[0])]:
+        half = halves.pop(half_key)
+        if half.assembler.unfinished and half.last is not None:
+            yield _broken(half.last, "a message was begun and not finished")
+    for exchange_key in [key for key in waiting if connection in (None, key[0])]:
+        request = waiting.pop(exchange_key)
+        yield Exchange(
+            seq=request.seq,
+            offset_ns=request.offset_ns,
+            connection=request.connection,
+            request=request,
+            response=None,
+        )
+
+
+def parts_of(message: DataMessage) -> list[Part]:
+    """The JSON texts of a server's text message; empty for any other, since Track gives those no
+    meaning."""
+    if message.sender == "server" and message.opcode == "text":
+        return read_message(message.payload)
+    return []
+
+
+def kinds_of(message: DataMessage, parts: list[Part]) -> tuple[str, ...]:
+    """What a message means, a word for each of its ``parts`` (:func:`parts_of`), without
+    repetitions.
+
+    The words are those of :data:`recorder.track.kinds.Kind`, with ``PING`` for a ``status`` that
+    holds nothing else (manual section 3.3), ``pong`` for a client's text that is or was meant as
+    one, and ``text``, ``binary`` or ``reserved`` where there is nothing more to say.
+    """
+    if parts:
+        return tuple(dict.fromkeys("PING" if _is_ping(part) else part.kind for part in parts))
+    if (
+        message.sender == "client"
+        and message.opcode == "text"
+        and parse_pong(message.payload) is not None
+    ):
+        return ("pong",)
+    return (message.opcode if isinstance(message.opcode, str) else "reserved",)
+
+
+def _is_ping(part: Part) -> bool:
+    return part.kind == "status" and 0 < len(ping_uuids(part.data)) == len(objects_of(part))

@@ -1,0 +1,30 @@
+"""The errors of this package, one tree below the recorder's, so that every command reports them
+alike.
+
+::
+
+    RecorderError (recorder.errors)      exit code
+    └── ReplayerError
+        └── CannotExport                 65   the recording does not hold the bytes asked for
+
+What a replayer shares with the recorder (a recording that cannot be read, an output that exists, a
+full disk) has its error there. A message says what was read, where, what was expected and what to
+do. It never holds a secret.
+"""
+
+from __future__ import annotations
+
+from recorder.errors import RecorderError
+from recorder.exits import Exit
+
+__all__ = ["CannotExport", "ReplayerError"]
+
+
+class ReplayerError(RecorderError):
+    """The root of this package's own errors."""
+
+
+class CannotExport(ReplayerError):
+    """The recording does not hold the bytes that were asked for."""
+
+    exit_code = Exit.BAD_DATA
