@@ -42,6 +42,15 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader of our output (`head`, a pager that was quit) has enough. click would end
+            # with 1; and Python flushes stdout once more at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return Exit.OK
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_line) for name, (_, help_line) in self.table.items()])
@@ -74,11 +83,6 @@ def run_command(command: click.Command) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         say(f"{command.name}: interrupted")
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output (`head`, a pager that was quit) has enough. Python flushes stdout
-        # once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.OK)
     sys.exit(status if isinstance(status, int) else Exit.OK)
 
 

@@ -11,7 +11,7 @@ unknown kind is an :class:`UnknownEntry`, and both are written back unchanged.
 from __future__ import annotations
 
 import base64 as base64_codec
-from typing import Any, ClassVar, Final, Literal, TypeAlias, TypedDict
+from typing import ClassVar, Final, Literal, TypeAlias, TypedDict
 
 import msgspec
 
@@ -70,6 +70,7 @@ class Redaction(msgspec.Struct, frozen=True, kw_only=True):
 
     profile: str
     key_id: str | None = None
+    extra: dict[str, msgspec.Raw] = msgspec.field(name=EXTRA_KEY, default_factory=dict)
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +79,7 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     part: int
     previous_sha256: str | None = None
+    extra: dict[str, msgspec.Raw] = msgspec.field(name=EXTRA_KEY, default_factory=dict)
 
 
 class Header(
@@ -103,7 +105,7 @@ class Header(
     timing: Timing
     redaction: Redaction
     series: Series | None = None
-    meta: dict[str, Any] = {}
+    meta: dict[str, msgspec.Raw] = {}
     extra: dict[str, msgspec.Raw] = msgspec.field(name=EXTRA_KEY, default_factory=dict)
 
 

@@ -1,1 +1,32 @@
-"""."""
+"""Read, explain, compare and play recordings of a Track backend."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from replayer.conversation import converse
+    from replayer.difference import Difference, first_difference
+    from replayer.script import Script, load_script
+    from replayer.state import State
+    from replayer.timeline import Cue
+
+__all__ = ["Cue", "Difference", "Script", "State", "converse", "first_difference", "load_script"]
+
+_HOMES: Final = {
+    "converse": "replayer.conversation",
+    "Difference": "replayer.difference",
+    "first_difference": "replayer.difference",
+    "Script": "replayer.script",
+    "load_script": "replayer.script",
+    "State": "replayer.state",
+    "Cue": "replayer.timeline",
+}
+"""Where each name lives; imported at first use, so that a command loads only its own part."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -158,7 +158,7 @@ def converse(entries: Iterable[KnownEntry | UnknownEntry]) -> Iterator[Item]:
                 if frame.is_control:
                     yield entry
                 else:
-                    half = halves.setdefault((entry.connection, 'server'), _Half())
+                    half = halves.setdefault((entry.connection, entry.sender), _Half())
                     yield from _feed(half, frame, entry)
             case MessageEntry():
                 yield DataMessage(

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, Protocol
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -66,7 +66,7 @@ class Source(Protocol):
         """The state before any socket has played. Not to be changed."""
 
     def cues(self, number: int) -> Iterable[Cue]:
-        """What the server sent on socket ``number`` (from 0), ``at_ns`` from that socket's opening."""
+        """What the server sent on socket ``number`` (from 0), ``at_ns`` from its opening."""
 
     def shows_timeout(self, number: int) -> bool:
         """Whether socket ``number`` shows a ``webSessionTimeout``."""
@@ -261,8 +261,8 @@ def _elements(body: bytes) -> list[bytes]:
 
 
 def _exchange_key(method: str, target: str) -> tuple[str, str, tuple[tuple[str, str], ...]]:
-    parts = urlsplit(target)
-    return method.upper(), parts.path, tuple(sorted(parse_qsl(parts.query, keep_blank_values=True)))
+    path, _, query = target.partition("?")
+    return method.upper(), path, tuple(sorted(parse_qsl(query, keep_blank_values=True)))
 
 
 def content_type(answer: RecordedAnswer) -> str:

@@ -98,7 +98,7 @@ class State:
         return [self._positions_by_id[one] for one in ids if one in self._positions_by_id]
 
     def positions_of_devices(self, device_ids: Iterable[Any]) -> list[bytes]:
-        """The latest position of each of these devices, in their order; unknown ones are left out."""
+        """The latest position of each of these devices, in order; unknown ones are left out."""
         return [self._latest[one] for one in device_ids if one in self._latest]
 
     def messages(self) -> list[bytes]:

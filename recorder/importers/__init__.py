@@ -169,7 +169,10 @@ def _header(form: Format, name: str, redactor: Redactor) -> Header:
         fidelity=_FIDELITY[form],
         timing="none",
         redaction=redactor.header(),
-        meta={"imported_from": form, "file": os.path.basename(name)},
+        meta={
+            "imported_from": msgspec.Raw(msgspec.json.encode(form)),
+            "file": msgspec.Raw(msgspec.json.encode(os.path.basename(name))),
+        },
     )
 
 

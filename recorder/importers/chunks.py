@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from recorder.model import MAX_BODY_PIECE_BYTES, Bytes, Sender, encode_bytes
+from recorder.model import MAX_BODY_PIECE_BYTES, Bytes, encode_bytes
 
 __all__ = ["bytes_entries", "pieces", "take"]
 
@@ -19,33 +19,31 @@ def take(chunks: Iterator[bytes], size_bytes: int) -> tuple[bytes, bytes]:
     for chunk in chunks:
         taken.append(chunk)
         held += len(chunk)
-        if held >= size_bytes:
+        if held > size_bytes:
             break
     data = b"".join(taken)
     return data[:size_bytes], data[size_bytes:]
 
 
 def pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in pieces of 64 KiB, the last one shorter, whatever the chunks."""
-    held = bytearray()
+    """The same bytes in pieces of at most 64 KiB, whatever the chunks.
+
+    A piece ends behind a line break where it holds one: redaction looks at each piece by itself,
+    and a secret must not be split over two.
+    """
+    size = MAX_BODY_PIECE_BYTES
+    held = b""
     for chunk in chunks:
         held += chunk
-        whole = len(held) - len(held) % MAX_BODY_PIECE_BYTES
-        with memoryview(held) as view:
-            cut = [bytes(view[at : at + MAX_BODY_PIECE_BYTES]) for at in _steps(whole)]
-        del held[:whole]
-        yield from cut
+        while len(held) > size:
+            end = held.rfind(b"\n", 0, size) + 1 or size
+            yield held[:end]
+            held = held[end:]
     if held:
-        yield bytes(held)
+        yield held
 
 
-def _steps(size: int) -> range:
-    return range(0, size, MAX_BODY_PIECE_BYTES)
-
-
-def bytes_entries(
-    chunks: Iterable[bytes], *, why: str, sender: Sender = "server"
-) -> Iterator[Bytes]:
-    """``bytes`` entries of connection 1 that keep these bytes, at most 64 KiB each."""
+def bytes_entries(chunks: Iterable[bytes], *, why: str) -> Iterator[Bytes]:
+    """``bytes`` entries of connection 1 that keep what the server sent, at most 64 KiB each."""
     for piece in pieces(chunks):
-        yield Bytes(connection=1, sender=sender, offset_ns=None, why=why, **encode_bytes(piece))
+        yield Bytes(connection=1, sender="server", offset_ns=None, why=why, **encode_bytes(piece))

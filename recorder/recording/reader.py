@@ -194,15 +194,15 @@ class Reader:
                 )
         return self._verdict
 
-    def standing(self) -> tuple[Standing, _Hash]:
-        """Where a recording that was iterated to its end stands, and the sha256 of all its whole
-        lines so far.
-
-        Raises ValueError before the end.
-        """
+    def standing(self) -> Standing:
+        """Where a recording that was iterated to its end stands. Raises ValueError before that."""
         if self._standing is None:
-            raise ValueError("the recording was not read to its end")
-        return self._standing, self._hash(self._whole_bytes)
+            raise ValueError(f"{self.name} was not read to its end")
+        return self._standing
+
+    def digest(self) -> _Hash:
+        """The sha256 of the whole lines read so far, from a second reading. Raises CannotRead."""
+        return self._hash(self._whole_bytes)
 
     def seek(self, offset_ns: int) -> None:
         """Go on at the first entry whose offset is ``offset_ns`` or later, forwards or backwards.

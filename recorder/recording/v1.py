@@ -30,7 +30,9 @@ from recorder.model import (
     Header,
     KnownEntry,
     MessageEntry,
+    Redaction,
     Resume,
+    Series,
     UnknownEntry,
 )
 from recorder.wire.frames import Opcode
@@ -85,7 +87,7 @@ _HEADER_KEYS: Final = _key_names(Header)
 # ones.
 _scan: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).raw_decode
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
-_EMPTY_EXTRA: Final = f',"{EXTRA_KEY}":{{}}}}'.encode()
+_NESTED: Final[dict[str, type[msgspec.Struct]]] = {"redaction": Redaction, "series": Series}
 
 
 def decode_entry(line: bytes, *, where: str) -> KnownEntry | UnknownEntry:
@@ -145,7 +147,13 @@ def decode_header(line: bytes, *, where: str) -> Header:
         )
     known = {name: value for name, value in members.items() if name in _HEADER_KEYS}
     header = _decode(_HEADER_DECODER, _join(known), where)
-    return msgspec.structs.replace(header, extra=_others(members, _HEADER_KEYS))
+    changes: dict[str, Any] = {"extra": _others(members, _HEADER_KEYS)}
+    for name, struct in _NESTED.items():
+        value = getattr(header, name)
+        if value is not None:
+            others = _others(_members_or_raise(members[name].encode(), where), _key_names(struct))
+            changes[name] = msgspec.structs.replace(value, extra=others)
+    return msgspec.structs.replace(header, **changes)
 
 
 def encode_entry(entry: KnownEntry | UnknownEntry) -> bytes:
@@ -165,9 +173,18 @@ def encode_entry(entry: KnownEntry | UnknownEntry) -> bytes:
 
 def encode_header(header: Header) -> bytes:
     """The line of ``header``, without a line end. ValueError as in :func:`encode_entry`."""
-    line = _ENCODER.encode(msgspec.structs.replace(header, extra={}))
-    # A header shows its defaults, so the empty `extra` stands there, last.
-    return _with_members(line.removesuffix(_EMPTY_EXTRA) + b"}", header.extra, _HEADER_KEYS)
+    members = {"kind": "header", **_shown(header)}
+    for name, struct in _NESTED.items():
+        value = getattr(header, name)
+        if value is not None:
+            line = _ENCODER.encode(_shown(value))
+            members[name] = msgspec.Raw(_with_members(line, value.extra, _key_names(struct)))
+    return _with_members(_ENCODER.encode(members), header.extra, _HEADER_KEYS)
+
+
+def _shown(value: Header | msgspec.Struct) -> dict[str, Any]:
+    """The members of a Struct that shows its defaults, without `extra`."""
+    return {name: getattr(value, name) for name in value.__struct_fields__ if name != "extra"}
 
 
 def with_seq(entry: _E, seq: int) -> _E:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from recorder.errors import DiskFailed, RecordingError
+from recorder.errors import CorruptRecording, DiskFailed, RecordingError
 from recorder.model import End, Header, KnownEntry, Resume, UnknownEntry, encode_bytes
 from recorder.recording.files import File, OsFile, create_locked, open_locked, sync_folder
 from recorder.recording.reader import MAX_LINE_BYTES, Reader, Standing
@@ -160,18 +160,14 @@ class Writer:
         name = os.fspath(path)
         file = file_of(open_locked(name))
         try:
-            with Reader(name) as reader:
-                for _ in reader:
-                    pass
-                standing, digest = reader.standing()
-                torn = reader.torn
-                timed = reader.header.timing == "measured"
+            reader, digest = _read_through(name)
+            standing = reader.standing()
             position, mending = _tail(name, standing)
             writer = cls(
                 file,
                 name,
                 compressed=standing.compressed,
-                timed=timed,
+                timed=reader.header.timing == "measured",
                 standing=standing,
                 digest=digest,
                 flush_interval_s=flush_interval_s,
@@ -183,7 +179,7 @@ class Writer:
                 Resume(
                     offset_ns=standing.offset_ns,
                     wall=wall,
-                    cut_bytes=torn.bytes_lost if torn else 0,
+                    cut_bytes=reader.torn.bytes_lost if reader.torn else 0,
                     text=begun.get("text"),
                     base64=begun.get("base64"),
                 )
@@ -407,7 +403,7 @@ class Writer:
     def _fail(self, exc: OSError, *, intact: int) -> DiskFailed:
         self._failed = (
             f"{self.name}: writing failed: {exc.strerror}. Its first {intact} entries are intact; "
-            f"make room or mend the disk, then go on with --resume"
+            f"make room, or mend the disk"
         )
         self._unflushed_since_ns = self._unsynced_since_ns = None
         return DiskFailed(self._failed)
@@ -419,6 +415,20 @@ class Writer:
 
 def _do_nothing() -> None:
     return None
+
+
+def _read_through(name: str) -> tuple[Reader, _Hash]:
+    """A recording that can be gone on with: its reader, closed at the end, and the sha256 of it."""
+    entry = None
+    with Reader(name) as reader:
+        for entry in reader:  # noqa: B007
+            pass
+    # An `end` to come would vouch for what the one before does not.
+    if type(entry) is End and reader.torn is None and not reader.complete:
+        raise CorruptRecording(
+            f"{name} is damaged: {reader.why_incomplete}; record to another name instead"
+        )
+    return reader, reader.digest()
 
 
 def _tail(name: str, standing: Standing) -> tuple[int, bytes]:

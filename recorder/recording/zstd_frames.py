@@ -182,7 +182,7 @@ def read_blocks(file: BinaryIO, position: int = 0) -> Iterator[Block | Gap | Tea
             why = (
                 f"the file ends inside {exc}" if torn else f"a zstd frame is damaged at byte {good}"
             )
-        found = _find_frame(file, good if good > frame else frame + 1, end)
+        found = _find_frame(file, good, end)
         if found is None and (torn or _ends_in_hole(file, good, end)):
             yield Tear(good, end, frame, why if torn else "the file ends in zero bytes")
             return

@@ -75,7 +75,7 @@ class EntryMasker:
     def header(self, header: Header) -> Header:
         """``header`` with the secrets in its ``upstream`` and ``meta`` masked."""
         meta = self.masker.mask_bytes(msgspec.json.encode(header.meta))
-        changes: dict[str, Any] = {"meta": msgspec.json.decode(meta)}
+        changes: dict[str, Any] = {"meta": msgspec.json.decode(meta, type=dict[str, msgspec.Raw])}
         if header.upstream is not None:
             changes["upstream"] = self.masker.mask(header.upstream, url_spans)
         return msgspec.structs.replace(header, **changes, **self._extra(header.extra))

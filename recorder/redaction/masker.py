@@ -62,7 +62,7 @@ class Masker:
         """``text`` with its secrets replaced; the same object if there are none. ``kinds`` find the
         spans that only its kind of text has.
         """
-        # What stood inside odd quotes or escapes may read as another value once a mark stands there.
+        # What stood in odd quotes or escapes may read as another value once a mark stands there.
         # Masking until nothing is left makes a second redaction of a recording change nothing.
         for _ in range(_MAX_PASSES):
             masked = self._masked_once(text, kinds)

@@ -137,6 +137,11 @@ def may_hold_key(text: str) -> bool:
     """Whether ``text`` may hold a name of the table, or the first word of a credential. False is
     certain.
     """
+    # A mark names its rule; that is no name of the table.
+    return _has_needle(text) and ("[redacted" not in text or _has_needle(MARK.sub(" ", text)))
+
+
+def _has_needle(text: str) -> bool:
     thinned = _thinned(text)
     for needle in _NEEDLES:  # noqa: SIM110 - a generator would double the time
         if needle in thinned:

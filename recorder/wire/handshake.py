@@ -94,8 +94,7 @@ class HeadReader:
 
 
 def parse_request_head(data: bytes) -> RequestHead:
-    """Read a request's head. ValueError, in one sentence without the head's values, if it is none.
-    """
+    """Read a request's head. ValueError, one sentence without the head's values, if it is none."""
     first, headers = _lines(data)
     match = _REQUEST_LINE.match(first)
     if match is None:
@@ -104,8 +103,7 @@ def parse_request_head(data: bytes) -> RequestHead:
 
 
 def parse_response_head(data: bytes) -> ResponseHead:
-    """Read a response's head. ValueError, in one sentence without the head's values, if it is none.
-    """
+    """Read a response's head. ValueError, one sentence without the head's values, if it is none."""
     first, headers = _lines(data)
     match = _STATUS_LINE.match(first)
     if match is None:

@@ -26,6 +26,8 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from recorder.wire.json_automaton import WHITE_SPACE, Attempt, end_of_match
+
 __all__ = [
     "MAX_TEXT_BYTES",
     "JsonText",
@@ -48,7 +50,7 @@ MAX_TEXT_BYTES: Final = 16 * 1024 * 1024
 # The fast path lets msgspec find the end of a text. Where it failed it is not asked again before
 # the byte that it got to, so it reads every byte once. What it cannot decide (a text that is cut by
 # the end of a chunk, deep nesting, lone surrogates, whatever is torn) goes to the slow path,
-# `_Attempt`: an automaton over bytes with a stack of its own, which can stop at any byte and go on
+# `Attempt`: an automaton over bytes with a stack of its own, which can stop at any byte and go on
 # with the next chunk. Both accept the same texts. A whole payload that is in order needs neither:
 # with commas for `~` it is one array, whose items msgspec finds in one call, three times as fast.
 #
@@ -65,18 +67,6 @@ MAX_TEXT_BYTES: Final = 16 * 1024 * 1024
 _TEXT_START: Final = re.compile(rb"[\[{]")
 _DELIMITERS: Final = re.compile(rb"(?:[ \t\n\r~]|\xef\xbb\xbf)*+")
 _DELIMITERS_REVERSED: Final = re.compile(rb"(?:[ \t\n\r~]|\xbf\xbb\xef)*+")
-_WHITE_SPACE: Final = b" \t\n\r"
-
-# RFC 8259 section 7 (characters and escapes) and RFC 3629 section 4 (UTF-8).
-_STRING_BODY: Final = re.compile(
-    rb"(?:[ !#-\[\]-\x7f]++"
-    rb"|\\(?:[\"\\/bfnrt]|u[0-9A-Fa-f]{4})"
-    rb"|[\xc2-\xdf][\x80-\xbf]"
-    rb"|\xe0[\xa0-\xbf][\x80-\xbf]|\xed[\x80-\x9f][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}"
-    rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}"
-    rb")*+"
-)
-_LONGEST_UNIT_BYTES: Final = 6  # of the above: \uXXXX
 
 
 class JsonText(msgspec.Struct, frozen=True, gc=False):
@@ -146,7 +136,7 @@ class JsonTextSplitter:
         self._at = 0
         self._fast_from = 0
         # An attempt from `_at` that the end of the last chunk interrupted.
-        self._attempt: _Attempt | None = None
+        self._attempt: Attempt | None = None
         # Starts that are known to fail: what an attempt that failed had open then, ascending.
         self._failed: list[array[int]] = []
 
@@ -207,7 +197,7 @@ class JsonTextSplitter:
             end = self._find_end(data, at)
             if end is not None:
                 return end
-            attempt = _Attempt(start)
+            attempt = Attempt(start)
         end = attempt.run(data, self._base, min(len(data), at + self._limit))
         if end is None:
             if attempt.is_alive and not last and len(data) - at < self._limit:
@@ -221,10 +211,10 @@ class JsonTextSplitter:
     def _add_span(
         self, events: list[_Event], data: bytes | bytearray, start: int, end: int
     ) -> None:
-        start = _end_of_match(_DELIMITERS, data, start, end)
+        start = end_of_match(_DELIMITERS, data, start, end)
         if start < end:
             reverse = data[start:end][::-1]
-            end -= _end_of_match(_DELIMITERS_REVERSED, reverse, 0, end - start)
+            end -= end_of_match(_DELIMITERS_REVERSED, reverse, 0, end - start)
             events.append(UnparsedSpan(bytes(data[start:end]), self._base + start))
 
     def _is_known_to_fail(self, start: int) -> bool:
@@ -243,13 +233,6 @@ class JsonTextSplitter:
             return at + size
         self._fast_from = self._base + at + read
         return None
-
-
-def _end_of_match(
-    pattern: re.Pattern[bytes], data: bytes | bytearray, start: int, stop: int
-) -> int:
-    found = pattern.match(data, start, stop)
-    return start if found is None else found.end()
 
 
 def _is_utf8(data: bytes | bytearray) -> bool:
@@ -274,7 +257,7 @@ def _split_at_once(payload: bytes) -> list[_Event] | None:
     try:
         array = b"[" + payload.strip(b"~ \t\n\r").replace(b"~", b",") + b"]"
         for item in _find_raw_items(array):
-            at = _end_of_match(_DELIMITERS, payload, at, len(payload))
+            at = end_of_match(_DELIMITERS, payload, at, len(payload))
             data = payload[at : at + len(item)]
             if data[:1] not in (b"{", b"["):
                 return None
@@ -304,7 +287,7 @@ def _find_end_by_msgspec(data: memoryview) -> tuple[int | None, int]:
         if found[1] is None:
             return None, read
         end = read - 1
-        while data[end - 1] in _WHITE_SPACE:
+        while data[end - 1] in WHITE_SPACE:
             end -= 1
         return end, read
     except RecursionError:
@@ -314,134 +297,3 @@ def _find_end_by_msgspec(data: memoryview) -> tuple[int | None, int]:
 
 # Nobody promises what an error of msgspec says. Where it differs, the slow path does all.
 _MESSAGES_ARE_KNOWN: bool = _find_end_by_msgspec(memoryview(b'["~"] ~ []')) == (5, 7)
-
-# The states of an attempt. Those from _COMMA on are not lasting: they say what to do.
-(
-    _DEAD, _VALUE, _FIRST_ITEM, _FIRST_KEY, _KEY, _COLON, _AFTER,
-    _MINUS, _ZERO, _WHOLE, _POINT, _FRACTION, _E, _SIGN, _POWER,
-    _T, _TR, _TRU, _F, _FA, _FAL, _FALS, _N, _NU, _NUL,
-    _IN_KEY, _IN_STRING,
-    _COMMA, _OPEN_OBJECT, _OPEN_ARRAY, _CLOSE_OBJECT, _CLOSE_ARRAY,
-) = range(32)  # fmt: skip
-
-_DIGITS: Final = b"0123456789"
-_BEGINS_VALUE: Final = {
-    b'"': _IN_STRING,
-    b"{": _OPEN_OBJECT,
-    b"[": _OPEN_ARRAY,
-    b"-": _MINUS,
-    b"0": _ZERO,
-    b"123456789": _WHOLE,
-    b"t": _T,
-    b"f": _F,
-    b"n": _N,
-}
-_FOLLOWS_VALUE: Final = {
-    _WHITE_SPACE: _AFTER,
-    b",": _COMMA,
-    b"}": _CLOSE_OBJECT,
-    b"]": _CLOSE_ARRAY,
-}
-# RFC 8259 sections 2 to 6: state, byte, next state. What is not listed is dead.
-_MOVES: Final[dict[int, dict[bytes, int]]] = {
-    _VALUE: {_WHITE_SPACE: _VALUE, **_BEGINS_VALUE},
-    _FIRST_ITEM: {_WHITE_SPACE: _FIRST_ITEM, **_BEGINS_VALUE, b"]": _CLOSE_ARRAY},
-    _FIRST_KEY: {_WHITE_SPACE: _FIRST_KEY, b'"': _IN_KEY, b"}": _CLOSE_OBJECT},
-    _KEY: {_WHITE_SPACE: _KEY, b'"': _IN_KEY},
-    _COLON: {_WHITE_SPACE: _COLON, b":": _VALUE},
-    _AFTER: _FOLLOWS_VALUE,
-    _MINUS: {b"0": _ZERO, b"123456789": _WHOLE},
-    _ZERO: {**_FOLLOWS_VALUE, b".": _POINT, b"eE": _E},
-    _WHOLE: {**_FOLLOWS_VALUE, _DIGITS: _WHOLE, b".": _POINT, b"eE": _E},
-    _POINT: {_DIGITS: _FRACTION},
-    _FRACTION: {**_FOLLOWS_VALUE, _DIGITS: _FRACTION, b"eE": _E},
-    _E: {b"+-": _SIGN, _DIGITS: _POWER},
-    _SIGN: {_DIGITS: _POWER},
-    _POWER: {**_FOLLOWS_VALUE, _DIGITS: _POWER},
-    _T: {b"r": _TR},
-    _TR: {b"u": _TRU},
-    _TRU: {b"e": _AFTER},
-    _F: {b"a": _FA},
-    _FA: {b"l": _FAL},
-    _FAL: {b"s": _FALS},
-    _FALS: {b"e": _AFTER},
-    _N: {b"u": _NU},
-    _NU: {b"l": _NUL},
-    _NUL: {b"l": _AFTER},
-}
-
-
-def _row(moves: dict[bytes, int]) -> bytes:
-    row = bytearray(256)
-    for keys, state in moves.items():
-        for key in keys:
-            row[key] = state
-    return bytes(row)
-
-
-_NEXT: Final = [_row(_MOVES.get(state, {})) for state in range(_COMMA)]
-_QUOTE, _BACKSLASH, _OPENING_BRACE, _OPENING_BRACKET = b'"\\{['
-
-
-class _Attempt:
-    """Reads one text from its start, as far as the bytes go; it can be interrupted after any byte.
-
-    ``opened`` holds the offsets of the objects and arrays that are open, outermost first.
-    """
-
-    __slots__ = ("_at", "_state", "opened")
-
-    def __init__(self, start: int) -> None:
-        self.opened = array("Q")
-        self._at = start
-        self._state = _VALUE
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether more bytes could complete the text."""
-        return self._state != _DEAD
-
-    def run(self, data: bytes | bytearray, base: int, stop: int) -> int | None:
-        """Read on to index ``stop`` of ``data``, which begins at offset ``base``.
-
-        Returns the index behind the text, or None if it is not complete there or can never be.
-        """
-        at = self._at - base
-        state = self._state
-        opened = self.opened
-        while at < stop and state != _DEAD:
-            if state < _IN_KEY:
-                state = _NEXT[state][data[at]]
-                at += 1
-                if state < _COMMA:
-                    continue
-                if state == _COMMA:
-                    in_object = data[opened[-1] - base] == _OPENING_BRACE
-                    state = _KEY if in_object else _VALUE
-                elif state <= _OPEN_ARRAY:
-                    opened.append(base + at - 1)
-                    state = _FIRST_KEY if state == _OPEN_OBJECT else _FIRST_ITEM
-                else:
-                    opening = _OPENING_BRACE if state == _CLOSE_OBJECT else _OPENING_BRACKET
-                    if data[opened[-1] - base] != opening:
-                        state = _DEAD
-                        break
-                    opened.pop()
-                    if not opened:
-                        return at
-                    state = _AFTER
-            else:
-                at = _end_of_match(_STRING_BODY, data, at, stop)
-                if at == stop:
-                    break
-                if data[at] == _QUOTE:
-                    state = _COLON if state == _IN_KEY else _AFTER
-                    at += 1
-                elif data[at] >= _BACKSLASH and stop - at < _LONGEST_UNIT_BYTES:
-                    # An escape or a character that the chunk may have cut.
-                    break
-                else:
-                    state = _DEAD
-        self._at = base + at
-        self._state = state
-        return None

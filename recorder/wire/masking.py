@@ -12,8 +12,7 @@ __all__ = ["apply_mask", "apply_mask_in_python"]
 
 
 def apply_mask_in_python(data: bytes, mask: bytes) -> bytes:
-    """XOR ``data`` with the four bytes of ``mask``, repeated. Masking and unmasking are the same.
-    """
+    """XOR ``data`` with the four bytes of ``mask``, repeated; masking and unmasking are one."""
     size = len(data)
     repeated = (mask * (size // 4 + 1))[:size]
     return (int.from_bytes(data, "little") ^ int.from_bytes(repeated, "little")).to_bytes(

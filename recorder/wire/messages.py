@@ -31,8 +31,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_text(self) -> bool:
-        """Whether the message is text; its payload is UTF-8 unless a :class:`Problem` came with it.
-        """
+        """Whether it is text; the payload is UTF-8 then unless a :class:`Problem` came with it."""
         return self.opcode == Opcode.TEXT
 
 

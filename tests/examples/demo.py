@@ -17,8 +17,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from recorder.exits import Exit
 from recorder.recording import Reader
@@ -70,7 +73,7 @@ def run(*arguments: object) -> None:
     command = [str(BIN / str(arguments[0])), *map(str, arguments[1:])]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     for line in (done.stdout + done.stderr).splitlines():
-        console.print(f"  {tidy(line)}", markup=False, soft_wrap=True)
+        console.print(Padding(Text(tidy(line)), (0, 0, 0, 2)))
     if done.returncode:
         raise SystemExit(done.returncode)
 
@@ -101,12 +104,12 @@ def served(recording: Path) -> Iterator[str]:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=20)
     for line in said.splitlines():
-        console.print(f"  {tidy(line)}", markup=False, soft_wrap=True)
+        console.print(Padding(Text(tidy(line)), (0, 0, 0, 2)))
 
 
 def compare(imported: Path, again: Path) -> int:
     """Show what each recording holds, and whether it is the same."""
-    table = Table("server messages", "imported from curl", "recorded from the fake")
+    table = Table("server messages", "imported from curl", "recorded again", box=box.SIMPLE)
     left, right = kinds_in(imported), kinds_in(again)
     for kind in sorted(left | right):
         table.add_row(kind, str(left[kind]), str(right[kind]))

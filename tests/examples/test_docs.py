@@ -1,0 +1,123 @@
+"""The commands in the documentation are run, and say what the documentation says they do.
+
+A block fenced as `console` is a session: lines that begin with `$ ` are commands, the lines behind
+are what they print, with `...` for what varies. A command that ends with ` &` is a server: it gets
+a free port in place of 8082, is waited for until it tells its URL, and is ended in order.
+"""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.processes import clean_environment
+from tests.programs import BIN, require
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+DEFAULT_URL = "http://127.0.0.1:8082"
+
+
+def sessions(page: Path) -> list[tuple[str, str]]:
+    """The commands of a page, each with the output that the page shows."""
+    found: list[tuple[str, str]] = []
+    for block in re.findall(r"^```console\n(.*?)^```$", page.read_text(), re.M | re.S):
+        for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
+            command, _, output = part.partition("\n")
+            found.append((command, output))
+    return found
+
+
+class Shell:
+    """One page's commands in one folder, with its servers beside them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = clean_environment(COLUMNS="80")
+        self.environment["PATH"] = f"{BIN}{os.pathsep}{self.environment['PATH']}"
+        self.url = DEFAULT_URL
+        self.servers: list[subprocess.Popen[str]] = []
+
+    def run(self, command: str) -> str:
+        command = command.replace(DEFAULT_URL, self.url)
+        if command.endswith(" &"):
+            return self.start(command.removesuffix(" &"))
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, f"$ {command}\n{done.stdout}"
+        return done.stdout.replace(self.url, DEFAULT_URL)
+
+    def start(self, command: str) -> str:
+        self.stop()
+        server = subprocess.Popen(
+            ["bash", "-c", f"exec {command} --port 0 2>&1"],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.servers.append(server)
+        assert server.stdout is not None
+        lines = [server.stdout.readline() for _ in range(4)]
+        self.url = lines[0].strip()
+        return "".join(lines).replace(self.url.partition("//")[2], DEFAULT_URL.partition("//")[2])
+
+    def stop(self) -> None:
+        for server in self.servers:
+            server.send_signal(signal.SIGINT)
+            said, _ = server.communicate(timeout=20)
+            assert server.returncode == 0, said
+        self.servers.clear()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_of_a_page_do_what_it_says(page: Path, tmp_path: Path) -> None:
+    commands = sessions(page)
+    if not commands:
+        return
+    require("bash", "curl")
+    (tmp_path / "fixtures").symlink_to(ROOT / "fixtures")
+    shell = Shell(tmp_path)
+    try:
+        for command, expected in commands:
+            got = shell.run(command)
+            same = doctest.OutputChecker().check_output(
+                expected, got, doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+            )
+            assert same, f"{page.name}: $ {command}\nexpected:\n{expected}\ngot:\n{got}"
+    finally:
+        shell.stop()
+
+
+def test_pages_have_commands_to_run() -> None:
+    assert sum(len(sessions(page)) for page in PAGES) > 15
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in [*PAGES, ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_in_pages_compiles(page: Path) -> None:
+    for number, block in enumerate(
+        re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.M | re.S)
+    ):
+        compile(block, f"{page.name}-{number}", "exec")
