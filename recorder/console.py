@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, NoReturn
@@ -42,15 +43,6 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            # The reader of our output (`head`, a pager that was quit) has enough. click would end
-            # with 1; and Python flushes stdout once more at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return Exit.OK
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_line) for name, (_, help_line) in self.table.items()])
@@ -69,20 +61,32 @@ def run_command(command: click.Command) -> NoReturn:
 
     Errors of ours and of usage are one line on stderr. A traceback is a bug.
     """
+    status: object
     try:
-        status = command.main(standalone_mode=False)
+        # Not `command.main`: it ends with 1 where the reader of our output has enough.
+        with command.make_context(command.name or "", sys.argv[1:]) as context:
+            status = command.invoke(context)
+    except click.exceptions.Exit as done:
+        status = done.exit_code
     except click.UsageError as error:
         error.show()
-        sys.exit(Exit.USAGE)
+        status = Exit.USAGE
     except click.ClickException as error:
         error.show()
-        sys.exit(Exit.NO_INPUT)
+        status = Exit.NO_INPUT
     except RecorderError as error:
         say(f"{command.name}: error: {error}")
-        sys.exit(error.exit_code)
+        status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         say(f"{command.name}: interrupted")
-        sys.exit(130)
+        status = 130
+    except BrokenPipeError:
+        # `head`, or a pager that was quit. Python flushes stdout once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = Exit.OK
+    except Exception:  # noqa: BLE001 - whatever else comes is a bug, and is shown as one
+        traceback.print_exc()
+        status = Exit.BUG
     sys.exit(status if isinstance(status, int) else Exit.OK)
 
 

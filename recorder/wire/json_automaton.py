@@ -28,6 +28,7 @@ _LONGEST_UNIT_BYTES: Final = 6  # of the above: \uXXXX
 
 
 def end_of_match(pattern: re.Pattern[bytes], data: bytes | bytearray, start: int, stop: int) -> int:
+    """Where a match that begins at ``start`` ends: at ``start`` if there is none."""
     found = pattern.match(data, start, stop)
     return start if found is None else found.end()
 
