@@ -140,6 +140,12 @@ class Hub:
         finally:
             self.sockets.remove(socket)
 
+    async def close_all(self, frame: bytes) -> None:
+        """Close every socket with this close frame; each has a moment to answer it."""
+        async with trio.open_nursery() as nursery:
+            for socket in self.sockets:
+                nursery.start_soon(socket.close, frame)
+
     # Playback
 
     def _script_of(self, number: int) -> int:

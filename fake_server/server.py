@@ -15,6 +15,7 @@ from fake_server.violation_log import ViolationLog
 from recorder.track.rules import Rules
 from recorder.track.sessions import Sessions
 from recorder.track.violations import Violation
+from recorder.wire.frames import CloseCode, close_frame
 from replayer.script import Source
 
 __all__ = ["FakeServer"]
@@ -80,6 +81,10 @@ class FakeServer:
     async def handle(self, stream: trio.abc.Stream) -> None:
         """Serve one connection until it ends, and close it. Needs :meth:`run` beside it."""
         await self._front.handle(stream)
+
+    async def stop(self) -> None:
+        """Close every socket with 1001; cancel what runs the server after it."""
+        await self.hub.close_all(close_frame(CloseCode.GOING_AWAY, "the server stops").serialize())
 
     async def serve(
         self,

@@ -32,10 +32,14 @@ class Backend(msgspec.Struct, frozen=True):
 
         Raises ValueError, one sentence without the URL's user and password, if it is none.
         """
-        parts = urlsplit(url if "://" in url else f"https://{url}")
+        try:
+            parts = urlsplit(url if "://" in url else f"https://{url}")
+        except ValueError:
+            # What urllib says shows the whole authority, with its user and password.
+            raise ValueError("the URL's host is no name and no IPv6 address") from None
         if parts.scheme not in ("http", "https", "ws", "wss"):
             raise ValueError(f"the scheme {parts.scheme!r} is none of http, https, ws, wss")
-        if parts.username or parts.password:
+        if parts.username or parts.password or "@" in parts.path:
             raise ValueError(
                 "no credentials in a URL, please: use a user file, the environment or the prompt"
             )
@@ -46,7 +50,9 @@ class Backend(msgspec.Struct, frozen=True):
         try:
             port = parts.port
         except ValueError:
-            raise ValueError("the URL's port is no number from 1 to 65535") from None
+            port = 0
+        if port == 0:
+            raise ValueError("the URL's port is no number from 1 to 65535")
         tls = parts.scheme in ("https", "wss")
         path = parts.path.rstrip("/")
         for known in (SOCKET_PATH, SESSION_PATH, API_PATH):

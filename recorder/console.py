@@ -59,7 +59,7 @@ def command_group(name: str, help_text: str, table: Mapping[str, tuple[str, str]
 def run_command(command: click.Command) -> NoReturn:
     """Run a command line and end the process with a code of :class:`recorder.exits.Exit`.
 
-    Errors of ours and of usage are one line on stderr. A traceback is a bug.
+    An error of ours is one line on stderr; a usage error shows the usage; a traceback is a bug.
     """
     status: object
     try:
@@ -79,7 +79,7 @@ def run_command(command: click.Command) -> NoReturn:
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         say(f"{command.name}: interrupted")
-        status = 130
+        status = Exit.INTERRUPTED
     except BrokenPipeError:
         # `head`, or a pager that was quit. Python flushes stdout once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,10 +5,10 @@ command line.
 from __future__ import annotations
 
 import os
-import shlex
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -35,6 +35,9 @@ class Credentials(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return "Credentials(email=…, password=…)"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("email", "…"), ("password", "…")]
+
 
 def credentials_from_environment(environment: Mapping[str, str] = os.environ) -> Credentials | None:
     """The account in ``TRACK_EMAIL`` and ``TRACK_PASSWORD``, or None unless both are set."""
@@ -52,17 +55,19 @@ def read_user_file(path: Path) -> list[Credentials]:
     missing.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise CannotRead(f"{path}: cannot read the user file: {reason}") from error
     accounts: list[dict[str, str]] = []
+    starts: list[int] = []
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         name, value = _assignment(path, number, line)
         if name == "EMAIL" or not accounts:
             accounts.append({})
+            starts.append(number)
         if name in accounts[-1]:
             raise RulesError(
                 f"{path}:{number}: a second PASSWORD for one EMAIL; accounts begin with EMAIL"
@@ -70,11 +75,12 @@ def read_user_file(path: Path) -> list[Credentials]:
         accounts[-1][name] = value
     if not accounts:
         raise RulesError(f"{path}: no account found; expected the lines EMAIL=… and PASSWORD=…")
-    for account in accounts:
+    for start, account in zip(starts, accounts, strict=True):
         for name in ("EMAIL", "PASSWORD"):
             if not account.get(name):
                 raise RulesError(
-                    f"{path}: an account has no {name}; expected the lines EMAIL=… and PASSWORD=…"
+                    f"{path}:{start}: an account has no {name};"
+                    " expected the lines EMAIL=… and PASSWORD=…"
                 )
     return [Credentials(account["EMAIL"], account["PASSWORD"]) for account in accounts]
 
@@ -82,20 +88,29 @@ def read_user_file(path: Path) -> list[Credentials]:
 def _assignment(path: Path, number: int, line: str) -> tuple[str, str]:
     expected = f"{path}:{number}: expected EMAIL=… or PASSWORD=…"
     text = line.strip()
-    text = text.removeprefix("export ").lstrip()
+    text = re.sub(r"^export\s+", "", text)
     name, equals, value = text.partition("=")
     if not equals or name not in ("EMAIL", "PASSWORD"):
         raise RulesError(expected)
-    if value[:1] in ("'", '"'):
-        try:
-            words = shlex.split(value, comments=True)
-        except ValueError:
-            raise RulesError(f"{expected}, with its quote closed") from None
-        if len(words) != 1:
-            raise RulesError(f"{expected}, one value")
-        return name, words[0]
-    # An unquoted value ends at white space, as in a shell; a `#` behind it begins a comment.
-    bare, _, rest = value.partition(" ")
+    word, rest = _shell_word(value)
+    if rest[:1] in ("'", '"', "\\"):
+        raise RulesError(f"{expected}, with its quote closed")
     if rest.strip() and not rest.lstrip().startswith("#"):
         raise RulesError(f"{expected}; put quotes around a value with spaces")
-    return name, bare
+    return name, word
+
+
+_PIECE: Final = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^\s'"\\]+)""")
+
+
+def _shell_word(text: str) -> tuple[str, str]:
+    """The first word with its quotes undone, as POSIX 2.2 has them, and what stands behind it."""
+    word, at = "", 0
+    while piece := _PIECE.match(text, at):
+        single, double, escaped, plain = piece.groups()
+        # Inside double quotes a backslash escapes only these four.
+        word += (
+            re.sub(r'\\([$`"\\])', r"\1", double) if double else single or escaped or plain or ""
+        )
+        at = piece.end()
+    return word, text[at:]

@@ -9,13 +9,12 @@
     ├── ImportFailed                65   a foreign file holds nothing that can be read
     ├── RulesError                  65   a rules file, or a file of accounts, is wrong
     ├── CannotRead                  66   an input file cannot be opened
-    ├── OutputExists                73   an output file exists and ``--force`` was not given, or
-    cannot be made ├── DiskFailed                  74   writing failed in the middle; what was
-    written before is intact ├── Unreachable                 69   no TCP or TLS connection, or
-    nothing that speaks HTTP ├── LoginRefused                77   ``POST /api/session`` was
-    answered, but not with a session ├── HandshakeRefused            76   ``/api/socket`` was
-    answered, but not with a 101 that holds └── ConnectionLost              75   an open connection
-    ended before its work was done
+    ├── OutputExists                73   an output exists and ``--force`` was not given
+    ├── DiskFailed                  74   writing failed; what was written before is intact
+    ├── Unreachable                 69   no TCP or TLS connection, or no HTTP on it
+    ├── LoginRefused                77   ``POST /api/session`` was answered without a session
+    ├── HandshakeRefused            76   ``/api/socket`` was answered without a 101 that holds
+    └── ConnectionLost              75   an open connection ended before its work was done
 
 A message says what was read, where, what was expected and what to do. It never holds a secret.
 """

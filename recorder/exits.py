@@ -28,6 +28,7 @@ class Exit(IntEnum):
     CONNECTION_LOST = 75
     HANDSHAKE_REFUSED = 76
     LOGIN_REFUSED = 77
+    INTERRUPTED = 130
 
 
 MEANINGS: Final[dict[Exit, str]] = {
@@ -43,4 +44,5 @@ MEANINGS: Final[dict[Exit, str]] = {
     Exit.CONNECTION_LOST: "the connection ended before the capture was complete",
     Exit.HANDSHAKE_REFUSED: "the server refused the WebSocket handshake",
     Exit.LOGIN_REFUSED: "the server refused the login",
+    Exit.INTERRUPTED: "interrupted by Ctrl-C before the work was done",
 }

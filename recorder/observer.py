@@ -70,6 +70,7 @@ class _Direction:
     def __init__(self, max_frame_bytes: int) -> None:
         self.head: HeadReader | None = HeadReader()
         self.frames = FrameParser(max_frame_bytes=max_frame_bytes)
+        self.refusal_head = b""
         self.refusal: bytearray | None = None
         self.first_ns: int | None = None
         self.unreadable: str | None = None
@@ -116,7 +117,9 @@ class SocketObserver:
         try:
             split = direction.head.feed(data)
         except ValueError as error:
-            return self._give_up(sender, direction, direction.head.held, str(error), offset_ns)
+            return self._give_up(
+                sender, direction, direction.head.held, str(error), offset_ns, direction.first_ns
+            )
         if split is None:
             return []
         head, rest = split
@@ -126,10 +129,11 @@ class SocketObserver:
                 sender, head, offset_ns, first_ns if first_ns != offset_ns else None
             )
         except ValueError as error:
-            return self._give_up(sender, direction, head + rest, str(error), offset_ns)
+            return self._give_up(sender, direction, head + rest, str(error), offset_ns, first_ns)
         direction.head = None
         if sender == "server" and self.response is not None and self.response.status != 101:
-            direction.refusal = bytearray(head)
+            direction.refusal_head = head
+            direction.refusal = bytearray()
         return [entry, *(self._after_head(sender, direction, rest, offset_ns) if rest else [])]
 
     def closed(
@@ -180,7 +184,9 @@ class SocketObserver:
         self, sender: Sender, direction: _Direction, data: bytes, offset_ns: int | None
     ) -> list[KnownEntry]:
         if direction.refusal is not None:
-            room = _MAX_REFUSAL_BYTES - len(direction.refusal)
+            if direction.first_ns is None:
+                direction.first_ns = offset_ns
+            room = _MAX_REFUSAL_BYTES - len(direction.refusal_head) - len(direction.refusal)
             direction.refusal += data[:room]
             beyond = data[room:]
             return (
@@ -202,9 +208,9 @@ class SocketObserver:
                         first_ns=first_ns,
                     )
                 )
-                first_ns = None
             else:
-                entries.append(self._bytes(sender, event.data, event.why, offset_ns))
+                entries.append(self._bytes(sender, event.data, event.why, offset_ns, first_ns))
+            first_ns = None
         if not direction.frames.pending:
             direction.first_ns = None
         elif entries or direction.first_ns is None:
@@ -219,48 +225,75 @@ class SocketObserver:
         if direction.head is not None:
             held = direction.head.held
             return self._give_up(
-                sender, direction, held, "the stream ended inside an HTTP head", offset_ns
+                sender,
+                direction,
+                held,
+                "the stream ended inside an HTTP head",
+                offset_ns,
+                direction.first_ns,
             )
         if direction.refusal is not None:
-            body = _body_of(bytes(direction.refusal))
-            return list(
-                body_entries(
+            body, behind = _body_of(direction.refusal_head, bytes(direction.refusal))
+            why = "bytes behind the body of a refusal"
+            return [
+                *body_entries(
                     body,
                     connection=self.connection,
                     exchange=self.exchange,
                     sender=sender,
                     offset_ns=offset_ns,
-                )
-            )
+                    first_ns=_earlier(direction.first_ns, offset_ns),
+                ),
+                *([self._bytes(sender, behind, why, offset_ns)] if behind else []),
+            ]
         return [
-            self._bytes(sender, tail.data, tail.why, offset_ns) for tail in direction.frames.close()
+            self._bytes(sender, tail.data, tail.why, offset_ns, direction.first_ns)
+            for tail in direction.frames.close()
         ]
 
     def _give_up(
-        self, sender: Sender, direction: _Direction, held: bytes, why: str, offset_ns: int | None
+        self,
+        sender: Sender,
+        direction: _Direction,
+        held: bytes,
+        why: str,
+        offset_ns: int | None,
+        first_ns: int | None,
     ) -> list[KnownEntry]:
         direction.unreadable = why
-        return [self._bytes(sender, held, why, offset_ns)] if held else []
+        return [self._bytes(sender, held, why, offset_ns, first_ns)] if held else []
 
-    def _bytes(self, sender: Sender, data: bytes, why: str, offset_ns: int | None) -> Bytes:
+    def _bytes(
+        self,
+        sender: Sender,
+        data: bytes,
+        why: str,
+        offset_ns: int | None,
+        first_ns: int | None = None,
+    ) -> Bytes:
         return Bytes(
             connection=self.connection,
             sender=sender,
             offset_ns=offset_ns,
+            first_ns=_earlier(first_ns, offset_ns),
             why=why,
             **encode_bytes(data),
         )
 
 
-def _body_of(response: bytes) -> bytes:
-    """The body of a raw response, transfer encoding undone; as it stands where the response breaks
-    RFC 9112.
+def _earlier(first_ns: int | None, offset_ns: int | None) -> int | None:
+    return first_ns if first_ns != offset_ns else None
+
+
+def _body_of(head: bytes, behind: bytes) -> tuple[bytes, bytes]:
+    """The body of a raw response, transfer encoding undone, and what stands behind its end; all of
+    it as it stands where the response breaks RFC 9112.
     """
     reader = h11.Connection(h11.CLIENT)
     reader.send(h11.Request(method="GET", target="/", headers=[("Host", "x")]))
     body = bytearray()
     try:
-        reader.receive_data(response)
+        reader.receive_data(head + behind)
         reader.receive_data(b"")
         while not isinstance(
             event := reader.next_event(), (h11.EndOfMessage, h11.ConnectionClosed)
@@ -270,5 +303,5 @@ def _body_of(response: bytes) -> bytes:
             if isinstance(event, h11.Data):
                 body += event.data
     except h11.RemoteProtocolError:
-        return bytes(body) or response.partition(b"\r\n\r\n")[2]
-    return bytes(body)
+        return behind, b""
+    return bytes(body), reader.trailing_data[0]

@@ -29,8 +29,7 @@ class TapStream(trio.abc.HalfCloseableStream):
     nobody sent an end.
 
     *Error handling:* errors of the wrapped stream pass through; what ``on_chunk`` raises passes
-    through too, after the bytes are passed on or are lost with the connection: a recorder that
-    cannot record must not look as if it did.
+    through too, and the chunk is not passed on: what cannot be recorded does not happen.
     """
 
     def __init__(self, stream: trio.abc.Stream, on_chunk: OnChunk) -> None:
@@ -49,7 +48,11 @@ class TapStream(trio.abc.HalfCloseableStream):
             raise
 
     async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
+        try:
+            await self._stream.wait_send_all_might_not_block()
+        except trio.BrokenResourceError:
+            self.broken = True
+            raise
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """The next bytes of the wrapped stream; they are reported before they are returned."""
@@ -65,7 +68,11 @@ class TapStream(trio.abc.HalfCloseableStream):
         """Half-close, where the wrapped stream can: else AttributeError, as trio's StapledStream
         does.
         """
-        await self._stream.send_eof()  # type: ignore[attr-defined]
+        try:
+            await self._stream.send_eof()  # type: ignore[attr-defined]
+        except trio.BrokenResourceError:
+            self.broken = True
+            raise
         self._on_chunk("sent", b"")
 
     async def aclose(self) -> None:

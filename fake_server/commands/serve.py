@@ -181,6 +181,7 @@ async def _serve(server: FakeServer, host: str, port: int, what: str, demo_accou
                 say(f"{len(server.accounts.emails)} account(s) may log in")
             say("Ctrl-C stops")
             await anext(signals)
+            await server.stop()
             nursery.cancel_scope.cancel()
     _summarise(server)
 

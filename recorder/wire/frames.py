@@ -264,18 +264,17 @@ class FrameParser:
     frame starts. Memory is bounded by ``max_frame_bytes`` and one chunk.
 
     >>> parser = FrameParser()
-    >>> [str(frame) for frame in parser.feed(bytes.fromhex("8103 7b7d 0a 88")) if isinstance(frame,
-    Frame)] ["text b'{}\\\\n' [3 bytes]"]
+    >>> [str(frame) for frame in parser.feed(bytes.fromhex("8103 7b7d 0a 88"))]
+    ["text b'{}\\\\n' [3 bytes]"]
     >>> parser.close()
     [Unparsed(data=b'\\x88', offset=5, why='the stream ended inside a frame header')]
     """
 
     def __init__(self, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
         self._limit = max_frame_bytes
-        # The bytes of an incomplete frame. A large payload arrives in many chunks: they are joined
-        # once, when `_wanted` bytes are there, not at each feed.
-        self._chunks: list[bytes] = []
-        self._held = 0
+        # The bytes of an incomplete frame. A large payload arrives in many chunks: they become
+        # bytes once, when `_wanted` of them are there. A list of chunks would cost an object each.
+        self._buffer = bytearray()
         self._wanted = 0
         self._offset = 0
         self._refused: str | None = None
@@ -283,7 +282,7 @@ class FrameParser:
     @property
     def pending(self) -> int:
         """How many bytes of an incomplete frame are held."""
-        return self._held
+        return len(self._buffer)
 
     @property
     def refused(self) -> str | None:
@@ -294,14 +293,12 @@ class FrameParser:
         """Take the next chunk, of any size; return what became complete with it, in order."""
         if self._refused is not None:
             return [*self._rest(data, self._refused)] if data else []
-        if self._held:
-            self._chunks.append(data)
-            self._held += len(data)
-            if self._held < self._wanted:
+        if self._buffer:
+            self._buffer += data
+            if len(self._buffer) < self._wanted:
                 return []
-            data = b"".join(self._chunks)
-            self._chunks.clear()
-            self._held = 0
+            data = bytes(self._buffer)
+            self._buffer.clear()
         events: list[Frame | Unparsed] = []
         limit = self._limit
         position = 0
@@ -341,19 +338,17 @@ class FrameParser:
         self._offset += position
         self._wanted = wanted
         if position < end:
-            self._chunks.append(data[position:] if position else data)
-            self._held = end - position
+            self._buffer += data[position:]
         return events
 
     def close(self) -> list[Unparsed]:
         """Say that the stream ended; return its torn tail, or nothing. Raises nothing; feed nothing
         after it.
         """
-        if not self._held:
+        if not self._buffer:
             return []
-        tail = b"".join(self._chunks)
-        self._chunks.clear()
-        self._held = 0
+        tail = bytes(self._buffer)
+        self._buffer.clear()
         complete_head = len(tail) >= 2 and len(tail) >= _HEAD_SIZES[tail[1]]
         where = "a frame" if complete_head else "a frame header"
         self._refused = "the stream ended"

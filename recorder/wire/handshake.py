@@ -86,9 +86,9 @@ class HeadReader:
         search_from = max(0, len(self._buffer) - 3)
         self._buffer += data
         found = _HEAD_END.search(self._buffer, search_from)
+        if (len(self._buffer) if found is None else found.end()) > MAX_HEAD_BYTES:
+            raise ValueError(f"no end of an HTTP head within {MAX_HEAD_BYTES} bytes")
         if found is None:
-            if len(self._buffer) > MAX_HEAD_BYTES:
-                raise ValueError(f"no end of an HTTP head within {MAX_HEAD_BYTES} bytes")
             return None
         return self._buffer[: found.end()], self._buffer[found.end() :]
 

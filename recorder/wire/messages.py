@@ -58,6 +58,7 @@ class MessageAssembler:
         self._parts: list[bytes] = []
         self._size = 0
         self._utf8: codecs.IncrementalDecoder | None = None
+        self._skipping = False
 
     @property
     def unfinished(self) -> bool:
@@ -72,6 +73,10 @@ class MessageAssembler:
             return []
         events: list[Message | Problem] = []
         if frame.opcode == Opcode.CONTINUATION:
+            if self._skipping:
+                # The rest of a message that was too big: that was said.
+                self._skipping = not frame.fin
+                return []
             if self._opcode is None:
                 # 5.4: "a fragmented message consists of a single frame with the FIN bit clear and
                 # an opcode other than 0".
@@ -79,6 +84,7 @@ class MessageAssembler:
                     Problem("a continuation frame continues no message", CloseCode.PROTOCOL_ERROR)
                 ]
         else:
+            self._skipping = False
             if self._opcode is not None:
                 # 5.4: "The fragments of one message MUST NOT be interleaved between the fragments
                 # of another message".
@@ -98,11 +104,17 @@ class MessageAssembler:
         if self._size > self._limit:
             problem = self._too_big(self._size)
             self._drop()
+            self._skipping = not frame.fin
             return [*events, problem]
         if self._utf8 is not None:
             try:
                 self._utf8.decode(frame.payload, frame.fin)
+                held = self._utf8.getstate()[0]
+                # CPython waits for a third byte, but ED A0 to ED BF begin only surrogates.
+                bad = held[:1] == b"\xed" and held[1:2] >= b"\xa0"
             except UnicodeDecodeError:
+                bad = True
+            if bad:
                 # 8.1: fail as soon as the bytes are seen, not at the end of the message.
                 events.append(_bad_utf8())
                 self._utf8 = None

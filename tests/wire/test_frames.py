@@ -339,7 +339,6 @@ def test_an_endless_frame_never_holds_more_than_the_limit_and_a_chunk() -> None:
     assert held_bytes < limit + 2 * len(chunk)
 
 
-# BUG: each chunk is kept as an object of its own, which for two bytes is twenty times their size.
 def test_tiny_chunks_of_an_endless_frame_take_no_more_than_their_bytes() -> None:
     limit = 50_000
     parser = FrameParser(max_frame_bytes=limit)
@@ -523,7 +522,6 @@ def test_masking_keys_are_four_bytes_that_differ() -> None:
     assert len(keys) > 1
 
 
-# BUG: FrameParser's example was wrapped in the middle of a line and is no doctest any more.
 def test_the_docstrings_hold() -> None:
     results = doctest.testmod(recorder.wire.frames)
     assert results.attempted > 0

@@ -155,7 +155,6 @@ def can_be_decoded(data: bytes) -> bool:
     return True
 
 
-# BUG: CPython's incremental decoder holds `ED A0` back, though no character begins with it.
 def test_half_a_surrogate_is_told_with_the_fragment_that_shows_it() -> None:
     assert outline(feed(MessageAssembler(), text(b"\xed\xa0", fin=False))) == [1007]
 
