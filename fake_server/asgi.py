@@ -34,7 +34,8 @@ async def respond(
     """Run ``app`` for one request. ``next_event`` reads the connection and ``send_event`` writes to
     it.
 
-    Errors of the application pass through, after a 500 if no response was begun.
+    Errors of the application pass through, after a 500 if no response was begun. What
+    ``next_event`` raises, as for a body that breaks HTTP, passes through as it is.
     """
     path, _, query = request.target.partition(b"?")
     scope: dict[str, Any] = {
@@ -78,6 +79,8 @@ async def respond(
 
     try:
         await app(scope, receive, send)
+    except h11.RemoteProtocolError:
+        raise
     except Exception:
         if not started:
             body = b"500 - Internal Server Error"

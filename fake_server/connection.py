@@ -95,6 +95,8 @@ class Socket:
         self._violations = violations
         self._closing = False
         self._got_close = False
+        self._inside_message = False
+        self._held: list[bytes] = []
         self._scope = trio.CancelScope()
 
     @property
@@ -169,7 +171,7 @@ class Socket:
                 # 5.5.1: "the endpoint typically echos the status code it received".
                 code = frame.close_code
                 answer = Frame.make(Opcode.CLOSE) if code is None else close_frame(code)
-                self.outbox.offer(answer.serialize())
+                self.outbox.end(answer.serialize())
         elif frame.opcode == Opcode.PING and self.is_open:
             # 5.5.3: "A Pong frame sent in response to a Ping frame must have identical Application
             # data".
@@ -186,22 +188,40 @@ class Socket:
         """
         self._report("frame.broken", why, "frames as RFC 6455 has them")
         if self.is_open:
-            self.outbox.offer(close_frame(code, why[:120]).serialize())
+            self.outbox.end(close_frame(code, why[:120]).serialize())
         self._got_close = True
 
     async def send(self, data: bytes) -> None:
-        """Send a frame; waits while the client is behind. ClosedResourceError once the socket
-        ended.
+        """Send a frame of the playback; waits while the client is behind.
+
+        Raises ClosedResourceError once the socket ended.
         """
         await self.outbox.put(data)
+        if data[0] & 0x0F < Opcode.CLOSE:
+            self._inside_message = data[0] < 0x80
+        if not self._inside_message:
+            for held in self._held:
+                self.offer(held)
+            self._held.clear()
 
     def offer(self, data: bytes) -> None:
         """Send a frame without waiting; a client that is too far behind is closed and reported."""
         if self.is_open and not self.outbox.offer(data):
             self._give_up()
 
+    def offer_message(self, data: bytes) -> None:
+        """Send a message of our own; it waits while the fragments of a played one are going out
+        (RFC 6455 section 5.4).
+        """
+        if self._inside_message:
+            self._held.append(data)
+        else:
+            self.offer(data)
+
     def _give_up(self) -> None:
         """The client reads too slowly: end TCP, as a close frame would wait behind all the rest."""
+        if self._scope.cancel_called:
+            return
         self._report(
             "socket.too-slow", "the client does not read what it is sent", "a client that keeps up"
         )
@@ -226,7 +246,7 @@ class Socket:
         if action.violation is not None:
             self._violations.report([action.violation])
         if isinstance(action, SendPing):
-            self.offer(ping_message(action.uuid))
+            self.offer_message(ping_message(action.uuid))
             return None
         return close_frame(action.code, action.reason).serialize()
 
@@ -254,7 +274,7 @@ class Socket:
         if self._closing or self.done.is_set():
             return
         self._closing = True
-        self.outbox.offer(frame)
+        self.outbox.end(frame)
         with trio.move_on_after(_CLOSE_TIMEOUT_S):
             await self.done.wait()
         self._scope.cancel()

@@ -60,32 +60,30 @@ class Front:
             traceback.print_exc()
 
     async def _serve(self, http: _Http) -> None:
-        while True:
-            try:
-                with trio.move_on_after(_HEAD_TIMEOUT_S) as patience:
-                    event = await http.next_event()
-                if patience.cancelled_caught:
-                    return
-            except h11.RemoteProtocolError as error:
-                await http.answer(
-                    error.error_status_hint, f"{error.error_status_hint} - {error}", close=True
-                )
-                return
-            if not isinstance(event, h11.Request):
-                return
-            if event.target.partition(b"?")[0] == SOCKET_PATH.encode("ascii"):
-                if await self._socket(http, event):
-                    return
-            else:
-                await respond(
-                    self._app,
-                    event,
-                    next_event=http.next_event,
-                    send_event=http.send,
-                    client=http.client_address(),
-                )
-            if not await http.next_cycle():
-                return
+        try:
+            while await self._serve_one(http) and await http.next_cycle():
+                pass
+        except h11.RemoteProtocolError as error:
+            status = error.error_status_hint
+            await http.answer(status, f"{status} - {error}", close=True)
+
+    async def _serve_one(self, http: _Http) -> bool:
+        """Serve the next request; returns whether another may follow."""
+        event: h11.Event | type[h11.PAUSED] | None = None
+        with trio.move_on_after(_HEAD_TIMEOUT_S):
+            event = await http.next_event()
+        if not isinstance(event, h11.Request):
+            return False
+        if event.target.partition(b"?")[0] == SOCKET_PATH.encode("ascii"):
+            return not await self._socket(http, event)
+        await respond(
+            self._app,
+            event,
+            next_event=http.next_event,
+            send_event=http.send,
+            client=http.client_address(),
+        )
+        return True
 
     async def _socket(self, http: _Http, request: h11.Request) -> bool:
         """The opening handshake; returns whether the connection became a socket (and has ended by

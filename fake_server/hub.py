@@ -30,6 +30,9 @@ __all__ = ["Hub", "Playback"]
 _MAX_SESSION_VIEWS: Final = 4096
 """Of so many sessions the state is kept that REST shows after their sockets closed."""
 
+_PONG_GRACE_NS: Final = 10_000_000
+"""So long a server waits past the due moment for a pong that was in time, to read it."""
+
 _END_OF_RECORDING: Final = close_frame(CloseCode.NORMAL, "end of the recording").serialize()
 
 
@@ -176,8 +179,13 @@ class Hub:
             left_out.add("timeout")
         if not with_close:
             left_out.add("close")
-        stream: Iterable[Cue] = looped(cues) if self._playback.at_end == "loop" else cues()
-        return without(at_speed(stream, self._playback.speed), frozenset(left_out))
+        if self._playback.at_end != "close":
+            # What comes behind, a PING at least, would be read as the rest of it.
+            left_out.add("torn")
+        kinds = frozenset(left_out)
+        looping = self._playback.at_end == "loop"
+        stream = looped(cues, kinds) if looping else without(cues(), kinds)
+        return at_speed(stream, self._playback.speed)
 
     async def _play_to_one(self, socket: Socket, number: int) -> None:
         async def perform(cue: Cue) -> None:
@@ -238,7 +246,8 @@ class Hub:
         at_ns = now_ns()
         for uuid in ping_uuids(message):
             self._violations.report(socket.heartbeat.ping_sent(uuid, at_ns))
-        self._at(at_ns + self._rules.ping_interval_ns, socket, self._check_recorded)
+        due_ns = at_ns + self._rules.ping_interval_ns + _PONG_GRACE_NS
+        self._at(due_ns, socket, self._check_recorded)
 
     def _close_soon(self, socket: Socket, frame: bytes) -> None:
         assert self._nursery is not None
@@ -264,9 +273,6 @@ class Hub:
                 await self._timer_added.wait()
             if not sleep.cancelled_caught:
                 continue
-            # A pong that is here at the very moment wins: let the readers run first.
-            await trio.lowlevel.checkpoint()
-            await trio.lowlevel.checkpoint()
             at_ns = now_ns()
             while self._timers and self._timers[0][0] <= at_ns:
                 _, _, socket, act = heapq.heappop(self._timers)
@@ -274,6 +280,13 @@ class Hub:
                     act(socket)
 
     def _beat(self, socket: Socket) -> None:
+        if socket.heartbeat.unanswered:
+            # A pong of this very moment wins, but it may still be on its way to our reader.
+            self._at(now_ns() + _PONG_GRACE_NS, socket, self._beat_after_grace)
+        else:
+            self._beat_after_grace(socket)
+
+    def _beat_after_grace(self, socket: Socket) -> None:
         close = socket.beat()
         if close is not None:
             self._close_soon(socket, close)
@@ -293,7 +306,7 @@ class Hub:
         if expires_ns is not None and expires_ns > now_ns():
             self._at(expires_ns, socket, self._show_expiry)
         else:
-            socket.offer(timeout_message(self._rules))
+            socket.offer_message(timeout_message(self._rules))
 
 
 class _SharedPlayback:

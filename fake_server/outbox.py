@@ -29,32 +29,37 @@ class Outbox:
         self._writing = False
         self._changed = trio.Event()
         self._closed = False
+        self._ended = False
 
     def offer(self, data: bytes) -> bool:
         """Add without waiting; False, with nothing added, if the backlog is full: the reader is too
-        slow.
+        slow. After :meth:`end` it is dropped.
         """
+        if self._ended:
+            return True
         if self._size + len(data) > MAX_BACKLOG_BYTES and self._chunks:
             return False
-        self._chunks.append(data)
-        self._size += len(data)
-        self._wake()
+        self._add(data)
         return True
+
+    def end(self, data: bytes) -> None:
+        """Add the last frame, a close: nothing is sent behind it (RFC 6455 section 5.5.1)."""
+        if not self._ended:
+            self._add(data)
+            self._ended = True
 
     async def put(self, data: bytes) -> None:
         """Add; wait first while there is much to send already, so that playback is not ahead of its
         reader.
         """
         await self.room()
-        if self._closed:
+        if self._closed or self._ended:
             raise trio.ClosedResourceError("the socket is closed")
-        self._chunks.append(data)
-        self._size += len(data)
-        self._wake()
+        self._add(data)
 
     async def room(self) -> None:
         """Wait until there is little left to send, or nobody to send it to."""
-        while self._size > _ROOM_BYTES and not self._closed:
+        while self._size > _ROOM_BYTES and not (self._closed or self._ended):
             await self._changed.wait()
 
     async def flushed(self) -> None:
@@ -81,6 +86,11 @@ class Outbox:
         finally:
             self._closed = True
             self._wake()
+
+    def _add(self, data: bytes) -> None:
+        self._chunks.append(data)
+        self._size += len(data)
+        self._wake()
 
     def _wake(self) -> None:
         self._changed.set()

@@ -26,7 +26,7 @@ from recorder.progress import Progress
 from recorder.sink import Sink
 from recorder.tap import TapStream
 from recorder.tapped_socket import TappedSocket
-from recorder.wire.frames import MAX_FRAME_BYTES, CloseCode
+from recorder.wire.frames import MAX_FRAME_BYTES, CloseCode, Frame
 
 __all__ = ["REST_SNAPSHOTS", "Capture", "CaptureOptions", "Outcome"]
 
@@ -34,6 +34,7 @@ REST_SNAPSHOTS: Final = ("devices", "beacons", "positions")
 """The lists that may be asked for before the socket opens (manual sections 4.2 to 4.5)."""
 
 _HANDSHAKE_TIMEOUT_S: Final = 30.0
+_CONNECT_TIMEOUT_S: Final = 30.0
 _CLOSE_TIMEOUT_S: Final = 2.0
 _RECEIVE_BYTES: Final = 64 * 1024
 _QUEUE_MESSAGES: Final = 1024
@@ -82,6 +83,7 @@ class Capture:
         self._tls = tls or ssl.create_default_context()
         self._numbers = Exchanges()
         self._done = trio.Event()
+        self._until_connected = trio.CancelScope()
         self._stopped_by_us: _Why | None = None
 
     def stop(self) -> None:
@@ -92,6 +94,7 @@ class Capture:
         if not self._done.is_set():
             self._stopped_by_us = why
             self._done.set()
+            self._until_connected.cancel()
 
     def _on_message(self) -> None:
         if self.progress.messages == self._options.messages:
@@ -99,22 +102,20 @@ class Capture:
 
     async def run(self) -> Outcome:
         """Log in, take the snapshots, record the socket until the end."""
-        cookie: str | None = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._cancel_when_done, nursery.cancel_scope)
-            try:
-                cookie = await self._log_in()
-            finally:
-                nursery.cancel_scope.cancel()
-        if cookie is None:
+        connected: tuple[trio.abc.Stream, str | None] | None = None
+        with self._until_connected:
+            cookie = await self._log_in()
+            self.progress.stage = "connecting"
+            connected = await self._connect()
+        if connected is None:
             return Outcome("told to stop")
-        return await self._record(cookie)
+        return await self._record(cookie, *connected)
 
     async def _cancel_when_done(self, scope: trio.CancelScope) -> None:
         await self._done.wait()
         scope.cancel()
 
-    async def _log_in(self) -> str | None:
+    async def _log_in(self) -> str:
         """The Cookie header of a session; the snapshots are taken with it."""
         async with TrackHttp(self._backend, self._sink, self._numbers, tls=self._tls) as http:
             self.progress.stage = "logging in"
@@ -127,11 +128,13 @@ class Capture:
                         f"{self._backend.http_url}{API_PATH}/{name} answered {response.status_code}"
                         f" {response.reason_phrase} although logged in; leave it out of --rest"
                     )
-            return http.cookie_header()
+            cookie = http.cookie_header()
+            assert cookie is not None
+            return cookie
 
-    async def _record(self, cookie: str) -> Outcome:
-        self.progress.stage = "connecting"
-        stream, tls_version = await self._connect()
+    async def _record(
+        self, cookie: str, stream: trio.abc.Stream, tls_version: str | None
+    ) -> Outcome:
         connection = self._numbers.connection()
         url = self._backend.socket_url
         opened = Open(
@@ -172,7 +175,7 @@ class Capture:
                 "server" if by_server else "recorder",
                 ("reset" if tap.broken else "eof") if by_server else "stopped",
                 self._sink.now_ns(),
-                f"close {close.close_code} {close.close_reason}".rstrip() if close else "",
+                f"close {_said(close)}" if close else "",
             )
         )
 
@@ -180,28 +183,40 @@ class Capture:
         url = self._backend.socket_url
         if self._stopped_by_us is not None:
             return Outcome(self._stopped_by_us)
+        shown = self._sink.redactor.text
         problem = socket.handshake_problem()
-        if problem is None and isinstance(failure, (h11.ProtocolError, HandshakeRefused)):
+        silent = isinstance(failure, HandshakeRefused) and socket.observer.response is None
+        if silent or (problem is None and isinstance(failure, h11.ProtocolError)):
             problem = f"the handshake failed: {failure}"
         if problem is not None:
-            raise HandshakeRefused(f"{url}: {problem}") from failure
+            raise HandshakeRefused(f"{url}: {shown(problem)}") from failure
         close = socket.close_of("server")
         if close is not None and socket.ended_in_order:
-            return Outcome("closed by the server", close.close_reason)
+            return Outcome("closed by the server", shown(close.close_reason))
         if self.progress.problems:
             how = f"the server broke the protocol: {self.progress.problems[0]}"
         elif close is not None:
-            how = f"the server closed it with {close.close_code} {close.close_reason!r}"
+            how = f"the server closed it with {_said(close)}"
         else:
             how = "it was reset" if tap.broken else "the server ended it without a close frame"
         seconds = (self._sink.now_ns() - (self.progress.opened_ns or 0)) / 1e9
         raise ConnectionLost(
-            f"{url}: the socket was lost after {seconds:.1f} s: {how}; what came before is recorded"
+            f"{url}: the socket was lost after {seconds:.1f} s: {shown(how)};"
+            " what came before is recorded"
         ) from failure
 
     async def _connect(self) -> tuple[trio.abc.Stream, str | None]:
         """A stream to the backend, and its TLS version."""
         where = f"{self._backend.host}:{self._backend.port}"
+        try:
+            with trio.fail_after(_CONNECT_TIMEOUT_S):
+                return await self._open_stream(where)
+        except trio.TooSlowError as error:
+            raise Unreachable(
+                f"{where}: no connection within {_CONNECT_TIMEOUT_S:.0f} s"
+            ) from error
+
+    async def _open_stream(self, where: str) -> tuple[trio.abc.Stream, str | None]:
         try:
             tcp = await trio.open_tcp_stream(self._backend.host, self._backend.port)
         except OSError as error:
@@ -213,8 +228,10 @@ class Capture:
         )
         try:
             await stream.do_handshake()
-        except trio.BrokenResourceError as error:
+        except BaseException as error:
             await trio.aclose_forcefully(tcp)
+            if not isinstance(error, trio.BrokenResourceError):
+                raise
             why = error.__cause__ or error
             raise Unreachable(f"{where}: the TLS handshake failed: {why}") from error
         return stream, stream.version()
@@ -231,6 +248,7 @@ class Capture:
         self.progress.stage = "recording"
         nursery.start_soon(self._drain, websocket)
         nursery.start_soon(_answer, socket, websocket)
+        nursery.start_soon(self._give_up_unreadable, socket)
         duration_s = self._options.duration_s
         with trio.move_on_after(float("inf") if duration_s is None else duration_s) as patience:
             await self._done.wait()
@@ -250,12 +268,13 @@ class Capture:
         with trio.move_on_after(_HANDSHAKE_TIMEOUT_S) as patience:
             async with trio.open_nursery() as race:
 
-                async def hung_up() -> None:
+                async def hung_up(event: trio.Event) -> None:
                     # trio-websocket would wait for ever.
-                    await socket.ended.wait()
+                    await event.wait()
                     race.cancel_scope.cancel()
 
-                race.start_soon(hung_up)
+                race.start_soon(hung_up, socket.ended)
+                race.start_soon(hung_up, tap.gone)
                 race.start_soon(self._cancel_when_done, race.cancel_scope)
                 websocket = await trio_websocket.wrap_client_stream(
                     nursery,
@@ -275,6 +294,10 @@ class Capture:
             raise HandshakeRefused(f"no answer within {_HANDSHAKE_TIMEOUT_S:.0f} s")
         return websocket
 
+    async def _give_up_unreadable(self, socket: TappedSocket) -> None:
+        await socket.unreadable.wait()
+        self._done.set()
+
     async def _drain(self, websocket: trio_websocket.WebSocketConnection) -> None:
         """Take messages so that the library goes on reading; they were counted at the tap."""
         try:
@@ -282,6 +305,13 @@ class Capture:
                 await websocket.get_message()
         except trio_websocket.ConnectionClosed:
             self._done.set()
+
+
+def _said(close: Frame) -> str:
+    """Code and reason of a close frame, in words."""
+    if close.close_code is None:
+        return "no code"
+    return f"{close.close_code} {close.close_reason}".rstrip()
 
 
 async def _answer(socket: TappedSocket, websocket: trio_websocket.WebSocketConnection) -> None:

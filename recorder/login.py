@@ -6,15 +6,17 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
 import httpx
+import msgspec
 
 from recorder.backend import SESSION_PATH, SOCKET_PATH, Backend
 from recorder.credentials import Credentials
 from recorder.errors import ConnectionLost, LoginRefused, Unreachable
-from recorder.model import Closed, KnownEntry, Open, Request, Response
+from recorder.model import Body, Closed, KnownEntry, Open, Request, Response
 from recorder.observer import body_entries
 from recorder.sink import Sink
 
@@ -61,7 +63,8 @@ class TrackHttp:
             headers={"Accept-Encoding": "identity"},
             verify=tls or ssl.create_default_context(),
         )
-        self._connections: dict[int, int] = {}
+        self._open: list[int] = []
+        self._answered = False
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
@@ -78,7 +81,7 @@ class TrackHttp:
         self._sink.write(
             [
                 Closed(connection=number, by="recorder", how="stopped", offset_ns=at)
-                for number in self._connections.values()
+                for number in self._open
             ]
         )
 
@@ -98,11 +101,11 @@ class TrackHttp:
         )
         if response.status_code != 200:
             shown = self._sink.redactor.text(
-                body.decode("utf-8", "replace").strip().partition("\n")[0][:200]
-            )
+                f"{response.status_code} {response.reason_phrase}: "
+                + body.decode("utf-8", "replace").strip().partition("\n")[0][:200]
+            ).removesuffix(": ")
             raise LoginRefused(
-                f"{self._backend.http_url}{SESSION_PATH} refused the login: {response.status_code}"
-                f" {response.reason_phrase}{f': {shown}' if shown else ''};"
+                f"{self._backend.http_url}{SESSION_PATH} refused the login: {shown};"
                 " check the email and the password"
             )
         if self.cookie_header() is None:
@@ -133,97 +136,127 @@ class TrackHttp:
         """
         url = f"{self._backend.http_url}{path}"
         request = self._client.build_request(method, path, headers=headers, data=data)
-        moments = _Moments(self._sink.now_ns)
-        request.extensions["trace"] = moments.trace
+        exchange = self._numbers.exchange()
+        request.extensions["trace"] = _Trace(partial(self._sent, request, exchange)).hear
+        response: httpx.Response | None = None
+        raw = bytearray()
         try:
             response = await self._client.send(request, stream=True)
             at_head = self._sink.now_ns()
+            self._answered = True
+            self._sink.write([self._head_entry(response, exchange, at_head)])
+            whole = False
             try:
-                raw = b"".join([chunk async for chunk in response.aiter_raw()])
+                async for chunk in response.aiter_raw():
+                    raw += chunk
+                whole = True
             finally:
+                # What came is evidence, also where the rest did not.
+                self._sink.write(self._body_of(raw, exchange, at_head, whole=whole))
                 await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise Unreachable(f"{url}: cannot connect: {error or 'timed out'}") from error
+            raise Unreachable(f"{url}: cannot connect: {_why(error)}") from error
         except httpx.TransportError as error:
-            raise ConnectionLost(
-                f"{url}: the exchange broke off: {error or type(error).__name__}"
-            ) from error
-        connection, opened = self._connection_of(response, moments)
-        number = self._numbers.exchange()
+            if not self._answered:
+                raise Unreachable(f"{url}: no HTTP answer: {_why(error)}") from error
+            raise ConnectionLost(f"{url}: the exchange broke off: {_why(error)}") from error
+        return response, _decoded(response, bytes(raw))
+
+    def _sent(
+        self,
+        request: httpx.Request,
+        exchange: int,
+        connected: bool,
+        tls: str | None,
+    ) -> None:
+        """The head of ``request`` goes out: on the connection made for it, or on the last one."""
+        entries: list[KnownEntry] = []
+        now_ns = self._sink.now_ns()
+        if connected:
+            self._open.append(self._numbers.connection())
+            entries.append(
+                Open(
+                    connection=self._open[-1],
+                    leg="upstream",
+                    url=self._backend.http_url,
+                    tls=tls,
+                    offset_ns=now_ns,
+                )
+            )
         self._sink.write(
             [
-                *opened,
+                *entries,
                 Request(
-                    connection=connection,
-                    exchange=number,
-                    offset_ns=moments.sent_ns,
-                    method=method,
+                    connection=self._open[-1],
+                    exchange=exchange,
+                    offset_ns=now_ns,
+                    method=request.method,
                     target=request.url.raw_path.decode("ascii"),
                     headers=_pairs(request.headers),
                 ),
                 *body_entries(
                     request.content,
-                    connection=connection,
-                    exchange=number,
+                    connection=self._open[-1],
+                    exchange=exchange,
                     sender="client",
-                    offset_ns=moments.sent_ns,
-                ),
-                Response(
-                    connection=connection,
-                    exchange=number,
-                    offset_ns=at_head,
-                    status=response.status_code,
-                    reason=response.reason_phrase,
-                    http_version=response.http_version.removeprefix("HTTP/"),
-                    headers=_pairs(response.headers),
-                ),
-                *body_entries(
-                    raw,
-                    connection=connection,
-                    exchange=number,
-                    sender="server",
-                    offset_ns=self._sink.now_ns(),
-                    first_ns=at_head,
+                    offset_ns=now_ns,
                 ),
             ]
         )
-        return response, _decoded(response, raw)
 
-    def _connection_of(
-        self, response: httpx.Response, moments: _Moments
-    ) -> tuple[int, list[KnownEntry]]:
-        stream = response.extensions["network_stream"]
-        known = self._connections.get(id(stream))
-        if known is not None:
-            return known, []
-        number = self._connections[id(stream)] = self._numbers.connection()
-        ssl_object = stream.get_extra_info("ssl_object")
-        return number, [
-            Open(
-                connection=number,
-                leg="upstream",
-                url=self._backend.http_url,
-                tls=ssl_object.version() if ssl_object is not None else None,
-                offset_ns=moments.connected_ns
-                if moments.connected_ns is not None
-                else moments.sent_ns,
-            )
-        ]
+    def _head_entry(self, response: httpx.Response, exchange: int, at_ns: int) -> Response:
+        return Response(
+            connection=self._open[-1],
+            exchange=exchange,
+            offset_ns=at_ns,
+            status=response.status_code,
+            reason=response.reason_phrase,
+            http_version=response.http_version.removeprefix("HTTP/"),
+            headers=_pairs(response.headers),
+        )
+
+    def _body_of(
+        self, raw: bytes | bytearray, exchange: int, at_head_ns: int, *, whole: bool
+    ) -> list[Body]:
+        entries = body_entries(
+            bytes(raw),
+            connection=self._open[-1],
+            exchange=exchange,
+            sender="server",
+            offset_ns=self._sink.now_ns(),
+            first_ns=at_head_ns,
+        )
+        if entries and not whole:
+            entries[-1] = msgspec.structs.replace(entries[-1], last=False)
+        return entries
 
 
-class _Moments:
-    """When a request's connection was made and its head was sent, by httpcore's trace events."""
+class _Trace:
+    """Hears httpcore's trace events of one request and tells when its head goes out."""
 
-    def __init__(self, now_ns: Callable[[], int]) -> None:
-        self._now_ns = now_ns
-        self.connected_ns: int | None = None
-        self.sent_ns = now_ns()
+    def __init__(self, sent: Callable[[bool, str | None], None]) -> None:
+        self._sent = sent
+        self._connected = False
+        self._tls: str | None = None
 
-    async def trace(self, event: str, info: dict[str, Any]) -> None:
+    async def hear(self, event: str, info: dict[str, Any]) -> None:
         if event == "connection.connect_tcp.complete":
-            self.connected_ns = self.sent_ns = self._now_ns()
+            self._connected = True
+        elif event == "connection.start_tls.complete":
+            ssl_object = info["return_value"].get_extra_info("ssl_object")
+            self._tls = ssl_object.version() if ssl_object is not None else None
         elif event == "http11.send_request_headers.started":
-            self.sent_ns = self._now_ns()
+            self._sent(self._connected, self._tls)
+
+
+def _why(error: httpx.TransportError) -> str:
+    """Why it failed, in words: those of the error itself, or of what is behind it."""
+    if isinstance(error, httpx.TimeoutException):
+        return f"timed out after {_TIMEOUT_S:.0f} s"
+    cause: BaseException | None = error
+    while cause is not None and not str(cause):
+        cause = cause.__cause__ or cause.__context__
+    return str(cause or type(error).__name__)
 
 
 def _pairs(headers: httpx.Headers) -> list[tuple[str, str]]:
@@ -234,4 +267,7 @@ def _decoded(response: httpx.Response, raw: bytes) -> bytes:
     """The body with its content encoding undone; httpx does it for a response made of the same
     head.
     """
-    return httpx.Response(response.status_code, headers=response.headers, content=raw).content
+    try:
+        return httpx.Response(response.status_code, headers=response.headers, content=raw).content
+    except httpx.DecodingError:
+        return raw

@@ -32,14 +32,16 @@ class Progress:
 
     def count(self, message: Message, *, is_ping: bool) -> None:
         """The server sent a message."""
-        if is_ping:
-            self.kinds["PING"] += 1
-            return
-        self.messages += 1
+        kinds: set[str] = {"binary"}
         if message.is_text:
-            self.kinds.update({part.kind for part in read_message(message.payload)})
-        else:
-            self.kinds["binary"] += 1
+            kinds = {part.kind for part in read_message(message.payload)}
+        if is_ping:
+            # Data may stand beside it, joined by `~`.
+            kinds.discard("status")
+            self.kinds["PING"] += 1
+        if kinds or not is_ping:
+            self.messages += 1
+            self.kinds.update(kinds)
 
     def note_problems(self, problems: list[str]) -> None:
         """The server broke the protocol."""

@@ -80,10 +80,17 @@ class Sink:
         """Keep the promises of durability and time: flush, sync, note the wall clock, let go of
         what redaction held.
         """
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(keep_durable, self._writer)
-            nursery.start_soon(self._note_the_clock)
-            nursery.start_soon(self._let_go)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(keep_durable, self._writer)
+                nursery.start_soon(self._note_the_clock)
+                nursery.start_soon(self._let_go)
+        except BaseExceptionGroup as group:
+            # After the first failure everything fails in the same words: one of them says it all.
+            failures, other = group.split(DiskFailed)
+            if failures is None or other is not None:
+                raise
+            raise failures.exceptions[0] from None
 
     async def _note_the_clock(self) -> None:
         since_note_s = 0.0

@@ -35,7 +35,13 @@ class TapStream(trio.abc.HalfCloseableStream):
     def __init__(self, stream: trio.abc.Stream, on_chunk: OnChunk) -> None:
         self._stream = stream
         self._on_chunk = on_chunk
-        self.broken = False
+        self.gone = trio.Event()
+        """Set once the peer is gone without an end."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether the peer is gone without an end."""
+        return self.gone.is_set()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Pass ``data`` on; it is reported first."""
@@ -44,14 +50,14 @@ class TapStream(trio.abc.HalfCloseableStream):
         try:
             await self._stream.send_all(data)
         except trio.BrokenResourceError:
-            self.broken = True
+            self.gone.set()
             raise
 
     async def wait_send_all_might_not_block(self) -> None:
         try:
             await self._stream.wait_send_all_might_not_block()
         except trio.BrokenResourceError:
-            self.broken = True
+            self.gone.set()
             raise
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
@@ -59,7 +65,7 @@ class TapStream(trio.abc.HalfCloseableStream):
         try:
             data = bytes(await self._stream.receive_some(max_bytes))
         except trio.BrokenResourceError:
-            self.broken = True
+            self.gone.set()
             raise
         self._on_chunk("received", data)
         return data
@@ -71,7 +77,7 @@ class TapStream(trio.abc.HalfCloseableStream):
         try:
             await self._stream.send_eof()  # type: ignore[attr-defined]
         except trio.BrokenResourceError:
-            self.broken = True
+            self.gone.set()
             raise
         self._on_chunk("sent", b"")
 

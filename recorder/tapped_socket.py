@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import trio
 
+from recorder.model import Bytes, KnownEntry
 from recorder.observer import SocketObserver
 from recorder.progress import Progress
 from recorder.sink import Sink
@@ -39,6 +40,8 @@ class TappedSocket:
         self.observer = observer
         self.ended = trio.Event()
         """Set once the server sends nothing more."""
+        self.unreadable = trio.Event()
+        """Set once what the server sends cannot be read as frames any more."""
         self._pongs_to_send, self.pongs = trio.open_memory_channel[str](float("inf"))
         self._sink = sink
         self._progress = progress
@@ -80,7 +83,10 @@ class TappedSocket:
         """What the tap reports."""
         sender: Sender = "client" if direction == "sent" else "server"
         at_ns = self._sink.now_ns()
-        self._sink.write(self.observer.received(sender, data, at_ns))
+        entries = self.observer.received(sender, data, at_ns)
+        self._sink.write(entries)
+        if sender == "server" and data:
+            self._note_unreadable(entries)
         for _, frame in self.observer.frames_seen:
             if frame.opcode == Opcode.CLOSE:
                 self._closes.setdefault(sender, frame)
@@ -88,10 +94,21 @@ class TappedSocket:
                 self._from_server(frame, at_ns)
             elif frame.opcode == Opcode.TEXT:
                 self._heartbeat.client_text(frame.payload, at_ns)
-                self._progress.pongs = self._heartbeat.answered
-                self._progress.last_answered_ns = at_ns
+                if self._heartbeat.answered > self._progress.pongs:
+                    self._progress.pongs = self._heartbeat.answered
+                    self._progress.last_answered_ns = at_ns
         if sender == "server" and not data:
             self.ended.set()
+
+    def _note_unreadable(self, entries: list[KnownEntry]) -> None:
+        response = self.observer.response
+        if self.unreadable.is_set() or response is None or response.status != 101:
+            return
+        for entry in entries:
+            if isinstance(entry, Bytes):
+                self._progress.note_problems([entry.why])
+                self.unreadable.set()
+                return
 
     def _from_server(self, frame: Frame, at_ns: int) -> None:
         problems = frame.check("server")

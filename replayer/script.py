@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -28,12 +28,13 @@ from recorder.model import (
     Response,
 )
 from recorder.recording import Reader
+from recorder.redaction.codings import codings_of, decoded
 from recorder.track.kinds import ping_uuids, read_message
 from recorder.wire.frames import Frame, Opcode
 from recorder.wire.handshake import header_value
 from recorder.wire.messages import Message, MessageAssembler
 from replayer.state import OBJECT_KINDS, State
-from replayer.timeline import Cue, CueKind, merged
+from replayer.timeline import Cue, CueKind, merged, whole_messages
 
 __all__ = ["RecordedAnswer", "Script", "Source", "load_script"]
 
@@ -41,9 +42,7 @@ _API_LISTS: Final = {f"/api/{kind}": kind for kind in OBJECT_KINDS}
 
 
 class RecordedAnswer(msgspec.Struct, frozen=True):
-    """A REST answer as recorded: status, content type, body with its content encoding undone by
-    nobody.
-    """
+    """A REST answer as recorded: status, head, body in its content encoding."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -72,7 +71,7 @@ class Source(Protocol):
         """Whether socket ``number`` shows a ``webSessionTimeout``."""
 
     def all_cues(self) -> Iterable[Cue]:
-        """The cues of all sockets by time, ``at_ns`` from the opening of the first."""
+        """The cues of all sockets by time, each message whole, ``at_ns`` from the first opening."""
 
     def answer(self, method: str, target: str) -> RecordedAnswer | None:
         """A recorded REST answer to the same method, path and sorted query, or None."""
@@ -83,10 +82,23 @@ class _Socket(msgspec.Struct):
 
     opened_ns: int | None = None
     upgraded: bool = False
+    repeats_another: bool = False
     cues: list[Cue] = []
     messages: MessageAssembler = msgspec.field(default_factory=MessageAssembler)
     unfinished: list[int] = []
     """Where in ``cues`` the fragments of the unfinished message are."""
+
+
+class _Exchange(msgspec.Struct):
+    """One recorded HTTP exchange while it is read."""
+
+    request: Request | None = None
+    response: Response | None = None
+    body: list[bytes] = []
+
+
+_Key: TypeAlias = tuple[str, str, tuple[tuple[str, str], ...]]
+"""Method, path and sorted query: what a recorded answer is found by."""
 
 
 class Script:
@@ -98,7 +110,7 @@ class Script:
         self,
         header: Header,
         sockets: list[tuple[int, list[Cue]]],
-        answers: dict[tuple[str, str, tuple[tuple[str, str], ...]], RecordedAnswer],
+        answers: dict[_Key, RecordedAnswer],
     ) -> None:
         self.header = header
         self._sockets = sockets
@@ -125,7 +137,7 @@ class Script:
             for (method, path, query), answer in self._answers.items():
                 kind = _API_LISTS.get(path)
                 if kind and method == "GET" and not query and answer.status == 200:
-                    state.put(kind, _elements(answer.body))
+                    state.put(kind, _elements(answer))
             for cue in self.all_cues():
                 if cue.message is not None and cue.text:
                     state.apply(cue.message, only_new=True)
@@ -140,7 +152,9 @@ class Script:
 
     def all_cues(self) -> Iterator[Cue]:
         first_ns = min(opened_ns for opened_ns, _ in self._sockets)
-        return merged(_later(cues, opened_ns - first_ns) for opened_ns, cues in self._sockets)
+        return merged(
+            whole_messages(_later(cues, opened_ns - first_ns)) for opened_ns, cues in self._sockets
+        )
 
     def answer(self, method: str, target: str) -> RecordedAnswer | None:
         return self._answers.get(_exchange_key(method, target))
@@ -153,23 +167,24 @@ def load_script(path: Path) -> Script:
     :class:`Reader` raises.
     """
     sockets: defaultdict[int, _Socket] = defaultdict(_Socket)
-    requests: dict[int, Request] = {}
-    responses: dict[int, Response] = {}
-    bodies: defaultdict[int, list[bytes]] = defaultdict(list)
+    exchanges: defaultdict[tuple[int, int], _Exchange] = defaultdict(_Exchange)
     with Reader(path) as reader:
         for entry in reader:
             match entry:
-                case Open(connection=connection, offset_ns=offset_ns):
-                    sockets[connection].opened_ns = offset_ns
-                case Request(exchange=exchange):
-                    requests[exchange] = entry
-                case Response(exchange=exchange):
-                    responses[exchange] = entry
+                case Open():
+                    sockets[entry.connection].opened_ns = entry.offset_ns
+                    # A proxy records a socket once, on its client leg.
+                    repeats = entry.leg == "upstream" and entry.paired_with is not None
+                    sockets[entry.connection].repeats_another = repeats
+                case Request():
+                    exchanges[entry.connection, entry.exchange].request = entry
+                case Response():
+                    exchanges[entry.connection, entry.exchange].response = entry
                     if entry.status == 101:
                         sockets[entry.connection].opened_ns = entry.offset_ns
                         sockets[entry.connection].upgraded = True
-                case Body(exchange=exchange, sender="server"):
-                    bodies[exchange].append(entry.data)
+                case Body(sender="server"):
+                    exchanges[entry.connection, entry.exchange].body.append(entry.data)
                 case (
                     FrameEntry(sender="server")
                     | MessageEntry(sender="server")
@@ -178,7 +193,7 @@ def load_script(path: Path) -> Script:
                     _add(sockets[entry.connection], entry, where=f"{path}: entry {entry.seq}")
         header = reader.header
     played = [
-        (socket.opened_ns or 0, socket.cues)
+        (socket.opened_ns or 0, _cues_of(socket))
         for _, socket in sorted(sockets.items())
         if _is_socket(socket)
     ]
@@ -186,18 +201,32 @@ def load_script(path: Path) -> Script:
         raise RecordingError(
             f"{path}: nothing to play: no server message on any connection; see track-replayer info"
         )
-    answers = {
-        _exchange_key(requests[number].method, requests[number].target): RecordedAnswer(
-            response.status, response.headers, b"".join(bodies[number])
-        )
-        for number, response in responses.items()
-        if number in requests and response.status != 101
-    }
-    return Script(header, played, answers)
+    return Script(header, played, _answers_of(exchanges.values()))
+
+
+def _answers_of(exchanges: Iterable[_Exchange]) -> dict[_Key, RecordedAnswer]:
+    """What was answered to each request; the first answer, where one was repeated."""
+    answers: dict[_Key, RecordedAnswer] = {}
+    for exchange in exchanges:
+        request, response = exchange.request, exchange.response
+        if request is not None and response is not None and response.status != 101:
+            key = _exchange_key(request.method, request.target)
+            answer = RecordedAnswer(response.status, response.headers, b"".join(exchange.body))
+            answers.setdefault(key, answer)
+    return answers
+
+
+def _cues_of(socket: _Socket) -> list[Cue]:
+    """The socket's cues; the fragments of a message that never ended are torn."""
+    for number in socket.unfinished:
+        socket.cues[number] = msgspec.structs.replace(socket.cues[number], kind="torn")
+    return socket.cues
 
 
 def _is_socket(socket: _Socket) -> bool:
-    return socket.upgraded or any(cue.kind != "bytes" for cue in socket.cues)
+    if socket.repeats_another:
+        return False
+    return socket.upgraded or any(cue.kind != "torn" for cue in socket.cues)
 
 
 def _add(socket: _Socket, entry: AnyEntry, *, where: str) -> None:
@@ -206,7 +235,7 @@ def _add(socket: _Socket, entry: AnyEntry, *, where: str) -> None:
     if isinstance(entry, Bytes):
         # Before the 101 it is text in front of the head, not the socket's.
         if socket.upgraded:
-            socket.cues.append(Cue(at_ns, "bytes", entry.data))
+            socket.cues.append(Cue(at_ns, "torn", entry.data))
         return
     if isinstance(entry, MessageEntry):
         opcode = Opcode.BINARY if entry.opcode == "binary" else Opcode.TEXT
@@ -253,18 +282,20 @@ def _later(cues: list[Cue], by_ns: int) -> Iterator[Cue]:
     return (msgspec.structs.replace(cue, at_ns=cue.at_ns + by_ns) for cue in cues)
 
 
-def _elements(body: bytes) -> list[bytes]:
+def _elements(answer: RecordedAnswer) -> list[bytes]:
+    """The objects in the list that was answered; none if it cannot be read."""
+    codings = codings_of(header_value(answer.headers, "Content-Encoding") or "")
+    undone = decoded(answer.body, codings)
+    if undone is None:
+        return []
     try:
-        return [bytes(element) for element in msgspec.json.decode(body, type=list[msgspec.Raw])]
+        return [
+            bytes(element) for element in msgspec.json.decode(undone[0], type=list[msgspec.Raw])
+        ]
     except (msgspec.DecodeError, UnicodeDecodeError):
         return []
 
 
-def _exchange_key(method: str, target: str) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+def _exchange_key(method: str, target: str) -> _Key:
     path, _, query = target.partition("?")
     return method.upper(), path, tuple(sorted(parse_qsl(query, keep_blank_values=True)))
-
-
-def content_type(answer: RecordedAnswer) -> str:
-    """The recorded content type, or JSON's."""
-    return header_value(answer.headers, "Content-Type") or "application/json"

@@ -13,12 +13,12 @@ from typing import Final, Literal
 
 import msgspec
 
-__all__ = ["Cue", "CueKind", "at_speed", "looped", "merged", "without"]
+__all__ = ["Cue", "CueKind", "at_speed", "looped", "merged", "whole_messages", "without"]
 
-CueKind = Literal["data", "ping", "timeout", "control", "close", "bytes"]
+CueKind = Literal["data", "ping", "timeout", "control", "close", "torn"]
 """``data``, a frame of a message; ``ping``, of a PING message; ``timeout``, of the
-``webSessionTimeout``; ``control``, a ping or pong frame; ``close``, a close frame; ``bytes``, what
-no frame could be made of.
+``webSessionTimeout``; ``control``, a ping or pong frame; ``close``, a close frame; ``torn``, bytes
+that no frame could be made of, or a frame of a message that has no end: nothing can follow it.
 """
 
 _SHORTEST_LOOP_NS: Final = 1_000_000_000
@@ -46,19 +46,44 @@ def at_speed(cues: Iterable[Cue], speed: float) -> Iterator[Cue]:
     return (msgspec.structs.replace(cue, at_ns=int(cue.at_ns / speed)) for cue in cues)
 
 
-def looped(cues: Callable[[], Iterable[Cue]]) -> Iterator[Cue]:
-    """The cues again and again; each round begins when the one before had its last cue, at least a
-    second after its own beginning. Ends if a round has no cue.
+def looped(
+    cues: Callable[[], Iterable[Cue]], left_out: frozenset[CueKind] = frozenset()
+) -> Iterator[Cue]:
+    """The cues but those of some kinds, again and again.
+
+    Each round begins when the one before had its last cue, of whatever kind, at least a second
+    after its own beginning. Ends if a round has nothing to play.
     """
     start_ns = 0
     while True:
-        last_ns: int | None = None
+        last_ns = 0
+        played = False
         for cue in cues():
             last_ns = cue.at_ns
-            yield msgspec.structs.replace(cue, at_ns=start_ns + cue.at_ns) if start_ns else cue
-        if last_ns is None:
+            if cue.kind not in left_out:
+                played = True
+                yield msgspec.structs.replace(cue, at_ns=start_ns + cue.at_ns)
+        if not played:
             return
         start_ns += max(last_ns, _SHORTEST_LOOP_NS)
+
+
+def whole_messages(cues: Iterable[Cue]) -> Iterator[Cue]:
+    """The same with the fragments of each message as one cue, due when its last one is.
+
+    For streams that are to be merged or joined late: the fragments of one message must not be
+    interleaved with another message (RFC 6455 section 5.4).
+    """
+    fragments: list[bytes] = []
+    for cue in cues:
+        if cue.kind in ("control", "close"):
+            yield cue
+            continue
+        fragments.append(cue.data)
+        if cue.message is not None or cue.kind == "torn":
+            data = b"".join(fragments) if len(fragments) > 1 else cue.data
+            yield msgspec.structs.replace(cue, data=data)
+            fragments.clear()
 
 
 def merged(streams: Iterable[Iterable[Cue]]) -> Iterator[Cue]:

@@ -25,7 +25,7 @@ from recorder.credentials import (
     credentials_from_environment,
     read_user_file,
 )
-from recorder.errors import CannotRead, RecorderError
+from recorder.errors import CannotRead, DiskFailed, RecorderError
 from recorder.model import Header
 from recorder.recording import Writer
 from recorder.redaction import Redactor
@@ -166,7 +166,9 @@ def capture_command(
         sink.abort()
         raise
     _close(sink, failure)
-    _summarise(capture, sink, output, outcome)
+    # What a failed disk holds, its error says; the counts here are of what was handed to it.
+    if not isinstance(failure, DiskFailed):
+        _summarise(capture, sink, output, outcome)
     if failure is not None:
         raise failure
 

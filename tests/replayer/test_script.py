@@ -82,7 +82,7 @@ def test_the_frame_that_completes_a_message_knows_it(tmp_path: Path) -> None:
     ]
     script = script_of(tmp_path, [*upgrade(), *map(said, frames)])
     cues: list[Cue] = list(script.cues(0))
-    assert [(cue.kind, cue.message) for cue in cues] == [
+    assert [(cue.kind, cue.message) for cue in cues[:-1]] == [
         ("ping", None),
         ("control", None),
         ("ping", None),
@@ -90,8 +90,8 @@ def test_the_frame_that_completes_a_message_knows_it(tmp_path: Path) -> None:
         ("data", b"\x00"),
         ("timeout", None),
         ("timeout", b'{"webSessionTimeout":[1]}'),
-        ("data", None),
     ]
+    assert cues[-1].message is None
     assert [cue.text for cue in cues if cue.message is not None] == [True, False, True]
 
 
@@ -151,7 +151,7 @@ def test_bytes_that_are_no_frame_are_kept_behind_the_handshake_only(tmp_path: Pa
     )
     assert shown(script.cues(0)) == [
         (ns(1), "data", text(DEVICES)),
-        (ns(2), "bytes", b"~"),
+        (ns(2), "torn", b"~"),
     ]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from replayer.timeline import Cue, at_speed, looped, merged, without
 from tests.profiles import examples
 
-KINDS = ["data", "ping", "timeout", "control", "close", "bytes"]
+KINDS = ["data", "ping", "timeout", "control", "close", "torn"]
 SECOND = 1_000_000_000
 
 cue = st.builds(
