@@ -33,10 +33,10 @@ types: $(READY)
 	$(BIN)/mypy
 
 unit: $(READY)
-	$(BIN)/python -m pytest -q -m "not nightly" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -n auto -m "not nightly" $(PYTEST_ARGS)
 
 nightly: $(READY) ## what is long: big hypothesis profiles, big files, many repetitions
-	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -q $(PYTEST_ARGS)
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -q -n auto $(PYTEST_ARGS)
 
 bench: $(READY)  ## benchmarks beside their peers, as a table and in build/bench.json
 	@$(BIN)/python -m tests.benchmarks

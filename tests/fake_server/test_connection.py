@@ -503,7 +503,7 @@ async def test_over_tcp_the_client_sees_the_close_and_an_end_without_a_reset() -
                 client = Client(stream, http.rest())
                 # Frames that the server will not read any more stand in its socket when it closes.
                 rest = b"".join(
-                    Frame.make(Opcode.TEXT, b"x" * 1000, mask=MASK).serialize() for _ in range(50)
+                    Frame.make(Opcode.TEXT, b"x" * 10_000, mask=MASK).serialize() for _ in range(50)
                 )
                 await stream.send_all(close_frame(1000, mask=MASK).serialize() + rest)
                 heard = await client.listen()

@@ -65,15 +65,20 @@ def test_with_only_new_the_first_object_of_each_id_stays(
     sent: list[tuple[str, list[Any]]],
 ) -> None:
     model: dict[str, dict[Any, Any]] = {kind: {} for kind in (*OBJECT_KINDS, "events")}
+    by_id: dict[int, Any] = {}
     for kind, some in sent:
         for one in some:
             owner: Any = one["id"]
             if kind == "positions" and "deviceId" in one:
                 owner = ("device", one["deviceId"])
             model[kind].setdefault(owner, one)
+            if kind == "positions":
+                by_id.setdefault(one["id"], one)
     state = folded(*(message(kind, *some) for kind, some in sent), only_new=True)
     for kind in OBJECT_KINDS:
         assert [json.loads(text) for text in state.objects(kind)] == list(model[kind].values())
+    found = [json.loads(text) for text in state.positions_by_id([1, 2, 3, 4])]
+    assert found == [by_id[one] for one in (1, 2, 3, 4) if one in by_id]
 
 
 @given(messages)
@@ -160,3 +165,11 @@ def test_an_endless_playback_does_not_grow_without_end() -> None:
     assert state.positions_by_id([9]) == []
     assert len(state.positions_by_id([10, count - 1])) == 2
     assert len(state.objects("positions")) == 1
+
+
+def test_a_position_that_is_shown_again_is_not_among_the_oldest() -> None:
+    state = State()
+    state.put("positions", [b'{"id":1}', b'{"id":2}', b'{"id":1,"x":1}'])
+    count = module._MAX_POSITIONS - 1
+    state.put("positions", (b'{"id":%d,"deviceId":1}' % (number + 10) for number in range(count)))
+    assert state.positions_by_id([2, 1]) == [b'{"id":1,"x":1}']
