@@ -294,10 +294,10 @@ class FrameParser:
         if self._refused is not None:
             return [*self._rest(data, self._refused)] if data else []
         if self._buffer:
-            self._buffer += data
-            if len(self._buffer) < self._wanted:
+            if len(self._buffer) + len(data) < self._wanted:
+                self._buffer += data
                 return []
-            data = bytes(self._buffer)
+            data = b"".join((self._buffer, data))
             self._buffer.clear()
         events: list[Frame | Unparsed] = []
         limit = self._limit
@@ -309,6 +309,13 @@ class FrameParser:
             if second < 126:
                 body = position + 2
                 size = second
+            elif second == 126:
+                # Most of a server's frames come here, which is why it has a branch of its own.
+                body = position + 4
+                if end < body:
+                    wanted = 4
+                    break
+                size = data[position + 2] << 8 | data[position + 3]
             else:
                 body = position + _HEAD_SIZES[second]
                 if end < body:

@@ -160,8 +160,7 @@ async def listening(source: Any, **options: Any) -> AsyncIterator[tuple[FakeServ
 async def test_a_client_hears_every_message_in_order_and_is_kept_for_its_pongs(
     mode: Any, hear: Callable[[str, int], list[Message]], seed: int, tmp_path: Path
 ) -> None:
-    # BUG: now and then a PING falls between the fragments of a message, and the clients give up
-    # with 1002; test_hub.py has it on a clock that is not left to chance.
+    # A PING between two fragments would end this with 1002.
     script = script_of(tmp_path, recorded(seed))
     playback = Playback(mode=mode, speed=math.inf)
     async with listening(script, playback=playback) as (server, port):

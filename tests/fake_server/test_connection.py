@@ -118,7 +118,6 @@ async def test_nothing_is_sent_behind_the_close_frame_of_an_unanswered_ping(
 ) -> None:
     # RFC 6455 5.5.1: "The application MUST NOT send any more data frames after sending a Close
     # frame."
-    # BUG: playback goes on until the client has answered.
     frames = [said(b"%d" % number, number / 2) for number in range(200)]
     async with serving(script_of(tmp_path, [*upgrade(), *frames])) as fake:
         heard = await (await fake.socket()).listen(answer=False)
@@ -129,7 +128,6 @@ async def test_nothing_is_sent_behind_the_close_frame_of_an_unanswered_ping(
 async def test_a_pong_at_the_very_moment_when_it_is_due_wins(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    # BUG: the server gives the PING up before the pong has passed through the stream.
     async def answer_at_the_last_moment(client: Client) -> None:
         for moment_s in (60, 90, 120):
             uuid = await next_ping(client)
@@ -442,7 +440,6 @@ async def test_nothing_is_sent_behind_the_echo_of_a_close(
 async def test_at_speed_max_the_echo_of_a_close_is_the_last_frame(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    # BUG: playback goes on, and the backlog is refilled as fast as it drains.
     frames = [said(b"x" * 100_000, number) for number in range(200)]
     script = script_of(tmp_path, [*upgrade(), *frames])
     async with serving(script, playback=Playback(speed=math.inf)) as fake:
@@ -513,7 +510,6 @@ async def test_over_tcp_the_client_sees_the_close_and_an_end_without_a_reset() -
 
 
 async def test_over_tcp_a_refused_frame_is_answered_with_a_close_and_no_reset() -> None:
-    # BUG: what is played comes behind the close.
     async with trio.open_nursery() as nursery:
         fake, stream = await _tcp(nursery)
         with trio.fail_after(10):

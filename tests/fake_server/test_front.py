@@ -219,7 +219,6 @@ async def test_what_is_no_request_is_answered_with_an_error_and_an_end(
 async def test_a_request_body_that_breaks_http_is_the_clients_fault_and_no_traceback(
     body: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    # BUG: it is answered 500, and printed as an error of our own.
     async with serving(quiet()) as fake:
         http = fake.http()
         await http.send(b"POST /api/session HTTP/1.1\r\nHost: x\r\n" + body)

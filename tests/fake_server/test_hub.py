@@ -148,7 +148,6 @@ async def test_a_live_ping_does_not_fall_between_the_fragments_of_a_message(
 ) -> None:
     # RFC 6455 5.4: "The fragments of one message MUST NOT be interleaved between the fragments of
     # another message". A client would fail the connection with 1002.
-    # BUG: the PING of 30 s is sent between the two.
     script = script_of(
         tmp_path,
         of(
@@ -179,7 +178,7 @@ async def test_the_torn_tail_of_a_recording_does_not_spoil_the_frames_behind_it(
     at_end: Any, tail: str, tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     # Every capture that was stopped in the middle of a frame ends so, and its sockets go on here.
-    # BUG: the torn tail is sent, and the next PING is read as the rest of its frame or message.
+    # Were the tail sent, the next PING would be read as the rest of its frame or message.
     script = script_of(tmp_path, [*of((0, TIMEOUT), (1, DEVICES)), TAILS[tail]])
     async with serving(script, playback=Playback(at_end=at_end)) as fake:
         heard = await (await fake.socket()).listen(until_s=61)
@@ -284,7 +283,6 @@ async def test_a_loop_in_which_nothing_is_left_to_send_does_not_hold_up_the_serv
     tmp_path: Path, autojump_clock: trio.testing.MockClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # A quiet night: the timeout and PINGs, all of which the server makes itself.
-    # BUG: the rounds go by without a pause, for ever.
     loaded = script_of(tmp_path, of((0, TIMEOUT), (30, ping_1)))
     script = _Impatient(loaded.header, loaded._sockets, {})
     async with serving(script, playback=Playback(at_end="loop")) as fake:

@@ -172,3 +172,22 @@ async def test_once_the_stream_broke_drain_and_put_say_so_and_nobody_waits() -> 
     assert sorted(raised) == ["drain", "put"]
     with pytest.raises(trio.ClosedResourceError):
         await outbox.put(b"x")
+
+
+async def test_nothing_is_sent_behind_the_last_frame_and_nobody_waits_to_add_more() -> None:
+    outbox, stream = Outbox(), Taker()
+    stream.gate = trio.Event()
+    outbox.offer(MIB)
+    with trio.fail_after(1):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(outbox.drain, stream)
+            nursery.start_soon(outbox.room)
+            outbox.end(b"close")
+            outbox.end(b"another close")
+            assert outbox.offer(b"behind it")
+            with pytest.raises(trio.ClosedResourceError):
+                await outbox.put(b"behind it")
+            stream.gate.set()
+            await outbox.flushed()
+            nursery.cancel_scope.cancel()
+    assert b"".join(stream.pieces) == MIB + b"close"

@@ -92,7 +92,6 @@ async def test_without_a_snapshot_it_shows_each_object_as_the_recording_did_firs
 async def test_of_several_snapshots_the_first_is_what_was_before_any_socket(
     tmp_path: Path,
 ) -> None:
-    # BUG: the last is taken, so that REST shows the recording's future.
     script = script_of(
         tmp_path,
         [
@@ -108,7 +107,6 @@ async def test_of_several_snapshots_the_first_is_what_was_before_any_socket(
 
 async def test_a_compressed_snapshot_is_read_too(tmp_path: Path) -> None:
     # The format keeps the content encoding of a body.
-    # BUG: the snapshot is passed over without a word.
     entries = exchange(
         "/api/devices", b"", headers=[("Content-Encoding", "gzip"), ("Content-Type", "x")]
     )
@@ -125,7 +123,6 @@ async def test_a_compressed_snapshot_is_read_too(tmp_path: Path) -> None:
 
 
 async def test_exchanges_of_several_connections_may_have_the_same_number(tmp_path: Path) -> None:
-    # BUG: the bodies of both are joined, and one answer is lost.
     script = script_of(
         tmp_path,
         [
@@ -268,6 +265,10 @@ async def test_a_position_that_is_not_the_latest_is_still_found_by_its_id(
         "/api/devices?id=abc",
         "/api/devices?id=1&id=",
         "/api/beacons?id=1.5",
+        # BUG: Python's int takes these, the backend's Long.parseLong does not.
+        "/api/devices?id=1_1",
+        "/api/devices?id=+1",  # a space, once it is decoded
+        "/api/devices?id=%D9%A1",
     ],
 )
 async def test_a_filter_that_is_no_number_is_answered_404(target: str) -> None:

@@ -260,7 +260,6 @@ async def test_a_client_that_does_not_read_is_closed_and_reported_and_holds_up_n
 async def test_a_client_that_does_not_read_is_reported_once(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    # BUG: until it is gone, every further frame reports it again.
     script = script_of(tmp_path, [*upgrade(), *(said(b"x" * 1024 * 1024) for _ in range(40))])
     async with serving(script, playback=SHARED) as fake:
         await fake.socket(lockstep=True)
@@ -288,7 +287,6 @@ async def test_fragments_of_two_recorded_sockets_are_not_interleaved(
 ) -> None:
     # RFC 6455 5.4: "The fragments of one message MUST NOT be interleaved between the fragments of
     # another message".
-    # BUG: the merge is by frames, so a message of one socket falls into a message of the other.
     script = script_of(
         tmp_path,
         [
@@ -312,7 +310,6 @@ async def test_fragments_of_two_recorded_sockets_are_not_interleaved(
 async def test_who_joins_within_a_fragmented_message_hears_no_continuation_of_nothing(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    # BUG: the second half is sent to a client that never had the first.
     script = script_of(
         tmp_path,
         [

@@ -206,8 +206,6 @@ def test_the_sockets_stand_in_their_order_and_connections_without_one_are_none(
 
 def test_the_upstream_leg_of_a_proxy_is_no_socket_of_its_own(tmp_path: Path) -> None:
     # A proxy records frames on the client leg, and both heads of the handshake.
-    # BUG: the other leg counts as a socket that says nothing, so that each second client is
-    # played nothing.
     def leg(connection: int, side: Any, other: int, at_s: float) -> list[Any]:
         common = {"connection": connection, "offset_ns": ns(at_s)}
         number = {"exchange": connection}
