@@ -138,6 +138,8 @@ class Hub:
                     for payload in self._shared.played.messages():
                         socket.offer(Frame.make(Opcode.TEXT, payload).serialize())
                     self._shared.begin()
+                    if self._shared.closed:
+                        self._close_soon(socket, _END_OF_RECORDING)
                 await socket.run(early)
                 nursery.cancel_scope.cancel()
         finally:
@@ -192,8 +194,7 @@ class Hub:
             if cue.kind == "close":
                 await socket.close(cue.data)
                 return
-            if cue.kind == "ping" and cue.message is not None:
-                self._recorded_ping(socket, cue.message)
+            self._note_pings(socket, cue)
             await socket.send(cue.data)
             self._played(socket, cue)
 
@@ -224,8 +225,7 @@ class Hub:
         async def perform(cue: Cue) -> None:
             shared.fold(cue)
             for socket in self.sockets:
-                if cue.kind == "ping" and cue.message is not None:
-                    self._recorded_ping(socket, cue.message)
+                self._note_pings(socket, cue)
                 socket.offer(cue.data)
             if not self._paced:
                 # Nothing but the readers' pace holds this playback up.
@@ -238,16 +238,22 @@ class Hub:
         cues = self._cues(self._source.all_cues, with_timeout=False, with_close=False)
         await play(cues, perform, begun_s=shared.begun_s)
         if self._playback.at_end == "close":
-            for socket in list(self.sockets):
+            shared.closed = True
+            for socket in self.sockets:
                 self._close_soon(socket, _END_OF_RECORDING)
 
-    def _recorded_ping(self, socket: Socket, message: bytes) -> None:
-        """A recorded PING goes out: its uuid is what the client must answer now."""
+    def _note_pings(self, socket: Socket, cue: Cue) -> None:
+        """Of a recorded PING that goes out the uuid is what the client must answer now.
+
+        With live PINGs only those go out that stand in one message with something else.
+        """
+        uuids = ping_uuids(cue.message) if cue.message is not None and cue.text else []
         at_ns = now_ns()
-        for uuid in ping_uuids(message):
+        for uuid in uuids:
             self._violations.report(socket.heartbeat.ping_sent(uuid, at_ns))
-        due_ns = at_ns + self._rules.ping_interval_ns + _PONG_GRACE_NS
-        self._at(due_ns, socket, self._check_recorded)
+        if uuids:
+            due_ns = at_ns + self._rules.ping_interval_ns + _PONG_GRACE_NS
+            self._at(due_ns, socket, self._check_recorded)
 
     def _close_soon(self, socket: Socket, frame: bytes) -> None:
         assert self._nursery is not None
@@ -315,6 +321,8 @@ class _SharedPlayback:
     def __init__(self, source: Source) -> None:
         self.begun = trio.Event()
         self.begun_s = 0.0
+        self.closed = False
+        """Whether it has ended, and every socket with it."""
         self.played = State()
         """What sockets were sent so far: what one that joins now must be told."""
         self.shown = source.opening.copy()

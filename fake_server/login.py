@@ -7,6 +7,7 @@ has imported what REST needs.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -68,26 +69,19 @@ class LoginFirst:
 
     def _login(self, scope: MutableMapping[str, Any], body: bytes | None) -> _Answer:
         if body is None:
-            return _text(413, "HTTP 413 Request Entity Too Large")
+            return _refusal(413, "ClientErrorException")
         content_type = (
             dict(scope["headers"]).get(b"content-type", b"").partition(b";")[0].strip().lower()
         )
         if content_type not in (b"application/x-www-form-urlencoded", b""):
-            return _text(
-                self._rules.status_json_login,
-                "HTTP 415 Unsupported Media Type - NotSupportedException",
-            )
+            return _refusal(self._rules.status_json_login, "NotSupportedException")
         form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
         email, password = form.get("email"), form.get("password")
         if email is None or password is None:
             # Not which of the two: Jersey does not tell either.
-            return _text(
-                self._rules.status_missing_field, "HTTP 400 Bad Request - BadRequestException"
-            )
+            return _refusal(self._rules.status_missing_field, "BadRequestException")
         if not self._accounts.check(email, password):
-            return _text(
-                self._rules.status_wrong_password, "HTTP 401 Unauthorized - WebApplicationException"
-            )
+            return _refusal(self._rules.status_wrong_password, "WebApplicationException")
         session = self._sessions.login(email, now_ns())
         self._on_login()
         return (
@@ -114,5 +108,7 @@ async def _body(receive: Callable[[], Awaitable[Message]]) -> bytes | None:
             return body
 
 
-def _text(status: int, text: str) -> _Answer:
+def _refusal(status: int, exception: str) -> _Answer:
+    """An error as Jersey words it."""
+    text = f"HTTP {status} {HTTPStatus(status).phrase} - {exception}"
     return status, b"text/plain; charset=utf-8", text.encode("utf-8"), []

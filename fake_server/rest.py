@@ -4,6 +4,7 @@ asked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -24,6 +25,9 @@ from replayer.state import State
 __all__ = ["rest_application"]
 
 _JSON: Final = "application/json"
+
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,19}")
+"""What Java's `Long.parseLong` takes; Python's `int` takes more."""
 
 
 def rest_application(
@@ -141,10 +145,10 @@ class _Rest:
 
 def _numbers(request: Request, name: str) -> list[int] | Response:
     """The values of a repeatable query parameter; 404 if one is no number, as Jersey answers."""
-    try:
-        return [int(value) for value in request.query_params.getlist(name)]
-    except ValueError:
+    values = request.query_params.getlist(name)
+    if not all(_NUMBER.fullmatch(value) for value in values):
         return PlainTextResponse("HTTP 404 Not Found - NotFoundException", 404)
+    return [int(value) for value in values]
 
 
 def _json_list(objects: list[bytes]) -> Response:

@@ -262,20 +262,26 @@ def _add(socket: _Socket, entry: AnyEntry, *, where: str) -> None:
 
 def _complete(socket: _Socket, message: Message) -> None:
     """A message is whole: its frames learn what they belong to."""
-    kind: CueKind = "data"
-    if message.is_text:
-        if ping_uuids(message.payload):
-            kind = "ping"
-        elif b"webSessionTimeout" in message.payload and [
-            part.kind for part in read_message(message.payload)
-        ] == ["webSessionTimeout"]:
-            kind = "timeout"
+    kind = _kind_of(message)
     for number in socket.unfinished:
         socket.cues[number] = msgspec.structs.replace(socket.cues[number], kind=kind)
     last = socket.unfinished[-1]
     socket.cues[last] = msgspec.structs.replace(
         socket.cues[last], message=message.payload, text=message.is_text
     )
+
+
+def _kind_of(message: Message) -> CueKind:
+    """``ping`` or ``timeout`` if the message says nothing else, so that it may be left out."""
+    payload = message.payload
+    if not message.is_text or not (b"webSessionTimeout" in payload or ping_uuids(payload)):
+        return "data"
+    parts = read_message(payload)
+    if all(part.kind == "webSessionTimeout" for part in parts):
+        return "timeout"
+    if all(ping_uuids(part.data) for part in parts):
+        return "ping"
+    return "data"
 
 
 def _later(cues: list[Cue], by_ns: int) -> Iterator[Cue]:

@@ -14,12 +14,12 @@ from websockets.frames import Frame as PeerFrame
 from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
-from recorder.model import Header, Redaction
 from recorder.observer import SocketObserver
 from recorder.recording import Writer
 from recorder.redaction import Redactor
 from recorder.sink import Sink
 from recorder.wire import Frame, Opcode
+from tests.strategies import make_header
 
 MESSAGES = 2000
 CHUNK_BYTES = 64 * 1024
@@ -60,16 +60,7 @@ def ours(chunks: list[bytes]) -> Callable[[], None]:
     def run() -> None:
         with tempfile.TemporaryDirectory() as folder:
             redactor = Redactor("secrets")
-            header = Header(
-                id="x",
-                started_at="2026-11-22T17:00:00.000000000Z",
-                tool="bench",
-                mode="capture",
-                fidelity="wire",
-                timing="measured",
-                redaction=Redaction(profile="secrets"),
-            )
-            writer = Writer.create(Path(folder, "x.track.jsonl"), header)
+            writer = Writer.create(Path(folder, "x.track.jsonl"), make_header())
             sink = Sink(writer, redactor, started_ns=time.monotonic_ns())
             observer = SocketObserver(connection=1, exchange=1)
             sink.write(observer.received("server", HEAD, sink.now_ns()))

@@ -387,3 +387,28 @@ async def test_a_silent_recording_still_has_a_timeout_and_pings(
         heard = await (await fake.socket()).listen(until_s=31)
     assert data_of(heard) == [(0, text(b'{"webSessionTimeout":[60]}'))]
     assert len(pings_of(heard)) == 1
+
+
+async def test_a_recorded_ping_beside_data_is_played_and_its_pong_counts(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    mixed = PING % UUID_1.encode() + b"~" + DEVICES
+    script = script_of(tmp_path, of((0, TIMEOUT), (5, mixed)))
+    async with serving(script) as fake:
+        client = await fake.socket()
+        heard = await client.listen(until_s=6)
+        await client.listen(until_s=100)
+        assert fake.rules_broken == []
+    assert [one.frame.payload for one in heard] == [TIMEOUT, mixed]
+
+
+async def test_a_server_that_stops_says_so_to_every_client(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    script = script_of(tmp_path, of((0, TIMEOUT)))
+    async with serving(script) as fake, trio.open_nursery() as nursery:
+        clients = [await fake.socket() for _ in range(3)]
+        nursery.start_soon(fake.server.stop)
+        heard = [await client.listen(until_s=10) for client in clients]
+    assert [frames[-1].frame.close_code for frames in heard] == [1001] * 3
+    assert {frames[-1].frame.close_reason for frames in heard} == {"the server stops"}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fake_server.accounts import Accounts
 from fake_server.login import MAX_LOGIN_BYTES
 from recorder.credentials import Credentials
+from recorder.track.rules import Rules
 from tests.fake_server.support import DEVICES, Answer, Fake, quiet, serving
 from tests.profiles import examples
 
@@ -127,3 +128,10 @@ async def test_a_refused_login_reports_nothing_that_holds_a_secret(
         await post(fake, b"email=demo%40example.com&password=hunter2")
         assert "hunter2" not in str(list(fake.server.violations.latest))
     assert "hunter2" not in "".join(capfd.readouterr())
+
+
+async def test_a_refusal_is_worded_as_its_status_says() -> None:
+    async with serving(quiet(), rules=Rules(status_wrong_password=403)) as fake:
+        answer = await fake.http().log_in(password="wrong")
+    assert answer.status == 403
+    assert answer.body.startswith(b"HTTP 403 Forbidden")

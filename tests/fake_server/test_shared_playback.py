@@ -356,3 +356,15 @@ async def test_rest_shows_the_servers_state_to_everybody(
         b'[{"id":12,"deviceId":1,"rssi":-65.0}]',
         b'[{"id":12,"deviceId":1,"rssi":-65.0}]',
     ]
+
+
+async def test_who_joins_after_its_end_is_told_the_state_and_closed(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    playback = Playback(mode="shared", at_end="close")
+    async with serving(two_sockets(tmp_path), playback=playback) as fake:
+        cookie = await fake.cookie()
+        await trio.sleep(100)
+        heard = await (await fake.socket(cookie)).listen(until_s=110)
+    assert b'"devices"' in b"".join(texts_of(heard))
+    assert heard[-1].frame.close_code == 1000

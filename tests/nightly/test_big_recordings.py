@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from recorder.model import FrameEntry, Header, Open, Redaction
+from recorder.model import FrameEntry, Open
 from recorder.recording import Reader, Writer
 from recorder.wire import Frame, Opcode
 from tests.programs import BIN
+from tests.strategies import make_header
 
 pytestmark = pytest.mark.nightly
 
@@ -33,16 +34,7 @@ def frame_of(number: int) -> Frame:
 @pytest.fixture(scope="module", params=["big.track.jsonl", "big.track.jsonl.zst"])
 def recording(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("big") / str(request.param)
-    header = Header(
-        id="big",
-        started_at="2026-11-22T17:00:00.000000000Z",
-        tool="test",
-        mode="capture",
-        fidelity="wire",
-        timing="measured",
-        redaction=Redaction(profile="secrets"),
-    )
-    with Writer.create(path, header) as writer:
+    with Writer.create(path, make_header()) as writer:
         writer.write(Open(connection=1, leg="upstream", offset_ns=0))
         for number in range(MESSAGES):
             offset_ns = number * 1_000_000
