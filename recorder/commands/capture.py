@@ -222,10 +222,9 @@ def _summarise(capture: Capture, sink: Sink, output: Path, outcome: Outcome | No
     kinds = (
         ", ".join(f"{kind} {count}" for kind, count in progress.kinds.most_common()) or "nothing"
     )
-    out(
-        f"{output}: {sink.entries} entries; server messages: {kinds};"
-        f" PINGs answered: {progress.pongs} of {progress.pings}"
-    )
+    out(f"{output}: {sink.entries} entries")
+    out(f"server messages: {kinds}")
+    out(f"PINGs answered: {progress.pongs} of {progress.pings}")
     for problem in progress.problems[:5]:
         say(f"the server broke RFC 6455: {problem}")
     if outcome is not None:

@@ -17,8 +17,8 @@ _REFRESH_S: Final = 0.25
 
 
 def progress_line(progress: Progress, now_ns: int, rate: float) -> str:
-    """What a capture has seen, in one line: time, messages by kind, rate a second, the last
-    answered PING.
+    """What a capture has seen, in one line: time, messages a second, the last answered PING,
+    messages by kind.
     """
     if progress.opened_ns is None:
         return progress.stage
@@ -30,7 +30,7 @@ def progress_line(progress: Progress, now_ns: int, rate: float) -> str:
         ping = f"last PING answered {(now_ns - progress.last_answered_ns) / 1e9:.0f} s ago"
     else:
         ping = "no PING yet"
-    return f"{seconds // 60:02d}:{seconds % 60:02d}  {kinds}  {rate:.1f}/s  {ping}"
+    return f"{seconds // 60:02d}:{seconds % 60:02d}  {rate:.1f}/s  {ping}  {kinds}"
 
 
 async def show_progress(progress: Progress, sink: Sink) -> None:
@@ -44,15 +44,14 @@ async def show_progress(progress: Progress, sink: Sink) -> None:
 async def _at_terminal(progress: Progress, sink: Sink) -> None:
     from rich.console import Console
     from rich.status import Status
+    from rich.text import Text
 
     rate = _Rate()
     with Status("", console=Console(stderr=True), refresh_per_second=1 / _REFRESH_S) as status:
         while True:
             now_ns = sink.now_ns()
-            status.update(
-                progress_line(progress, now_ns, rate.of(progress.messages, now_ns)),
-                spinner_style="red",
-            )
+            line = progress_line(progress, now_ns, rate.of(progress.messages, now_ns))
+            status.update(Text(line, no_wrap=True, overflow="ellipsis"), spinner_style="red")
             await trio.sleep(_REFRESH_S)
 
 

@@ -125,7 +125,7 @@ async def test_a_capture_ends_with_0_and_a_summary(tmp_path: Path) -> None:
     entries = read(tmp_path / "a.track.jsonl")
     assert entries[-1].redaction["password"] == 1
     found = re.fullmatch(
-        r"a\.track\.jsonl: (\d+) entries; server messages: (.*); PINGs answered: 1 of 1\n", ran.out
+        r"a\.track\.jsonl: (\d+) entries\nserver messages: (.*)\nPINGs answered: 1 of 1\n", ran.out
     )
     assert found is not None, ran.out
     assert set(found[2].split(", ")) == {"webSessionTimeout 1", "devices 1", "PING 1"}
