@@ -31,8 +31,8 @@ from replayer.difference import first_difference
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 CAPTURE = "fixtures/curl-capture.bin"
-PING_INTERVAL_S = "0.5"
-DURATION_S = "2.3"
+PING_INTERVAL_S = "1"
+DURATION_S = "3.5"
 
 console = Console(highlight=False, width=min(80, Console().width))
 

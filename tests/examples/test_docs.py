@@ -12,10 +12,15 @@ import os
 import re
 import signal
 import subprocess
+import tomllib
 from pathlib import Path
+from typing import get_args
 
+import msgspec
 import pytest
 
+from recorder.model import KnownEntry
+from recorder.track import Rules
 from tests.processes import clean_environment
 from tests.programs import BIN, require
 
@@ -115,9 +120,30 @@ def test_links_between_pages_lead_somewhere() -> None:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_in_pages_compiles(page: Path) -> None:
-    for number, block in enumerate(
-        re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.M | re.S)
-    ):
-        compile(block, f"{page.name}-{number}", "exec")
+def python_blocks() -> list[tuple[str, str]]:
+    return [
+        (f"{page.name}-{number}", block)
+        for page in PAGES
+        for number, block in enumerate(
+            re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.M | re.S)
+        )
+    ]
+
+
+@pytest.mark.parametrize(("name", "block"), python_blocks(), ids=lambda value: value[:20])
+def test_python_in_pages_runs(name: str, block: str) -> None:
+    exec(compile(block, name, "exec"), {"__name__": name})
+
+
+def test_the_table_of_rules_is_that_of_the_code() -> None:
+    page = (ROOT / "docs" / "track-protocol.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| `(.+?)` \|", page.partition("## Rules")[2], re.M)
+    shown = tomllib.loads("\n".join(f"{name} = {value}" for name, value in rows))
+    assert shown == msgspec.to_builtins(Rules())
+    assert list(shown) == list(Rules.__struct_fields__)
+
+
+def test_the_format_page_names_every_kind_of_entry() -> None:
+    page = (ROOT / "docs" / "recording-format.md").read_text()
+    named = set(re.findall(r"^\| `(\w+)` \|", page.partition("## The kinds")[2], re.M))
+    assert {"header", *(struct.kind for struct in get_args(KnownEntry))} <= named

@@ -27,7 +27,7 @@ from recorder.track.rules import Rules
 from recorder.wire.frames import Frame, Opcode
 from tests.fake_server.support import DEVICES, POSITION, TIMEOUT, said, script_of, upgrade
 
-PING_INTERVAL_S = 0.5
+PING_INTERVAL_S = 1.5
 PINGS = 2
 RULES = Rules(ping_interval_s=PING_INTERVAL_S)
 CREDENTIALS = {"email": "demo@example.com", "password": "demo"}
