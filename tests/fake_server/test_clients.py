@@ -197,7 +197,7 @@ async def test_a_websockets_client_that_does_not_pong_is_told_why_it_is_closed(
         with trio.fail_after(10):
             cookie = f"JSESSIONID={session.id}"
             told = await trio.to_thread.run_sync(hear, port, cookie)
-    assert told == (1001, "Idle timeout expired: 500/500 ms")
+    assert told == (1001, "Idle timeout expired: 1500/1500 ms")
 
 
 async def test_a_websockets_client_without_a_cookie_is_refused_with_503(tmp_path: Path) -> None:
