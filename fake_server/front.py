@@ -219,7 +219,11 @@ class _Http:
     def client_address(self) -> tuple[str, int] | None:
         """Who is at the other end, where that can be told."""
         socket = getattr(self.stream, "socket", None)
-        address = socket.getpeername() if socket is not None else None
+        try:
+            address = socket.getpeername() if socket is not None else None
+        except OSError:
+            # Reset meanwhile.
+            return None
         return (address[0], address[1]) if isinstance(address, tuple) else None
 
 

@@ -23,6 +23,8 @@ __all__ = ["MAX_LOGIN_BYTES", "LoginFirst"]
 MAX_LOGIN_BYTES: Final = 64 * 1024
 """A longer login body is refused with 413."""
 
+_KNOWN_STATUSES: Final = frozenset(map(int, HTTPStatus))
+
 _Answer = tuple[int, bytes, bytes, list[tuple[bytes, bytes]]]
 
 
@@ -110,5 +112,6 @@ async def _body(receive: Callable[[], Awaitable[Message]]) -> bytes | None:
 
 def _refusal(status: int, exception: str) -> _Answer:
     """An error as Jersey words it."""
-    text = f"HTTP {status} {HTTPStatus(status).phrase} - {exception}"
+    phrase = HTTPStatus(status).phrase if status in _KNOWN_STATUSES else "Unknown"
+    text = f"HTTP {status} {phrase} - {exception}"
     return status, b"text/plain; charset=utf-8", text.encode("utf-8"), []

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from fake_server.accounts import Accounts
 from fake_server.connection import now_ns
 from fake_server.violation_log import ViolationLog
 from recorder.track.rules import Rules
@@ -34,14 +35,17 @@ def rest_application(
     source: Source,
     state_for: Callable[[Session], State],
     *,
+    accounts: Accounts,
     sessions: Sessions,
     rules: Rules,
     violations: ViolationLog,
 ) -> Starlette:
     """The application. ``state_for`` tells what a session sees."""
-    rest = _Rest(source, state_for, sessions, rules, violations)
+    rest = _Rest(source, state_for, accounts, sessions, rules, violations)
     return Starlette(
         routes=[
+            Route("/api/session", rest.session, methods=["GET"]),
+            Route("/api/session", rest.log_out, methods=["DELETE"]),
             Route("/api/devices", rest.devices),
             Route("/api/beacons", rest.beacons),
             Route("/api/positions", rest.positions),
@@ -55,15 +59,32 @@ class _Rest:
         self,
         source: Source,
         state_for: Callable[[Session], State],
+        accounts: Accounts,
         sessions: Sessions,
         rules: Rules,
         violations: ViolationLog,
     ) -> None:
         self._source = source
         self._state_for = state_for
+        self._accounts = accounts
         self._sessions = sessions
         self._rules = rules
         self._violations = violations
+
+    async def session(self, request: Request) -> Response:
+        """Who is logged in; 404 if nobody is (Traccar)."""
+        session = self._session_of(request)
+        if isinstance(session, SessionProblem):
+            return PlainTextResponse("HTTP 404 Not Found - WebApplicationException", 404)
+        return Response(self._accounts.user_json(session.account), media_type=_JSON)
+
+    async def log_out(self, request: Request) -> Response:
+        """End the session; its open sockets go on (Traccar)."""
+        session = self._logged_in(request)
+        if isinstance(session, Response):
+            return session
+        self._sessions.logout(session.id)
+        return Response(status_code=204)
 
     async def devices(self, request: Request) -> Response:
         """Manual section 4.4; `id`, repeatable, as Traccar has it."""
@@ -107,14 +128,18 @@ class _Rest:
         state = self._state(request)
         if isinstance(state, Response):
             return state
-        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        # As it was sent: so it was recorded, and so it is safe to print (h11 takes no controls).
+        path = request.scope["raw_path"].decode("ascii", "replace")
+        query = request.scope["query_string"].decode("ascii", "replace")
+        target = f"{path}?{query}" if query else path
         answer = self._source.answer(request.method, target)
         if answer is None:
             self._violations.report(
                 [
                     Violation.of(
                         "rest.not-recorded",
-                        seen=f"{request.method} {request.url.path}",
+                        # Not its parameters: `;jsessionid=…` is a session.
+                        seen=f"{request.method} {path.partition(';')[0]}",
                         expected="a call that this server computes or that the recording holds",
                         at_ns=now_ns(),
                     )
@@ -128,19 +153,26 @@ class _Rest:
         }
         return Response(answer.body, answer.status, headers=kept)
 
-    def _state(self, request: Request) -> State | Response:
-        """What the caller sees, or the 401 of a call without a session (manual section 2)."""
+    def _session_of(self, request: Request) -> Session | SessionProblem:
+        """The caller's session, renewed by this call."""
         cookies = "; ".join(request.headers.getlist("cookie"))
-        session = self._sessions.touch(self._sessions.cookie_from_header(cookies), now_ns())
-        if isinstance(session, SessionProblem):
-            self._violations.report([session_violation(session, self._rules, at_ns=now_ns())])
-            # Browsers' own requests must not pop up a password dialog.
-            by_script = request.headers.get("x-requested-with") == "XMLHttpRequest"
-            challenge = {} if by_script else {"WWW-Authenticate": 'Basic realm="api"'}
-            return PlainTextResponse(
-                "HTTP 401 Unauthorized - WebApplicationException", 401, challenge
-            )
-        return self._state_for(session)
+        return self._sessions.touch(self._sessions.cookie_from_header(cookies), now_ns())
+
+    def _logged_in(self, request: Request) -> Session | Response:
+        """The caller's session, or the 401 of a call without one (manual section 2)."""
+        session = self._session_of(request)
+        if isinstance(session, Session):
+            return session
+        self._violations.report([session_violation(session, self._rules, at_ns=now_ns())])
+        # Browsers' own requests must not pop up a password dialog.
+        by_script = request.headers.get("x-requested-with") == "XMLHttpRequest"
+        challenge = {} if by_script else {"WWW-Authenticate": 'Basic realm="api"'}
+        return PlainTextResponse("HTTP 401 Unauthorized - WebApplicationException", 401, challenge)
+
+    def _state(self, request: Request) -> State | Response:
+        """What the caller sees, or the 401."""
+        session = self._logged_in(request)
+        return session if isinstance(session, Response) else self._state_for(session)
 
 
 def _numbers(request: Request, name: str) -> list[int] | Response:

@@ -68,6 +68,7 @@ class FakeServer:
         app: ASGIApp = rest_application(
             self._source,
             self.hub.state_for,
+            accounts=self.accounts,
             sessions=self.sessions,
             rules=self.rules,
             violations=self.violations,

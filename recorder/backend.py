@@ -45,6 +45,10 @@ class Backend(msgspec.Struct, frozen=True):
             )
         if not parts.hostname:
             raise ValueError("the URL names no host")
+        try:
+            parts.hostname.encode("idna")
+        except UnicodeError:
+            raise ValueError("the URL's host is no name and no IP address") from None
         if parts.query or parts.fragment:
             raise ValueError("the URL has a query or fragment; expected the backend's base URL")
         try:

@@ -7,13 +7,14 @@ quick.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
 import traceback
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -21,6 +22,9 @@ from recorder.errors import RecorderError
 from recorder.exits import Exit
 
 __all__ = ["LazyGroup", "command_group", "is_terminal", "out", "run_command", "say"]
+
+
+_DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class LazyGroup(click.Group):
@@ -62,6 +66,7 @@ def run_command(command: click.Command) -> NoReturn:
     An error of ours is one line on stderr; a usage error shows the usage; a traceback is a bug.
     """
     status: object
+    _make_streams_safe()
     try:
         # Not `command.main`: it ends with 1 where the reader of our output has enough.
         with command.make_context(command.name or "", sys.argv[1:]) as context:
@@ -84,10 +89,30 @@ def run_command(command: click.Command) -> NoReturn:
         # `head`, or a pager that was quit. Python flushes stdout once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = Exit.OK
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            traceback.print_exc()
+            status = Exit.BUG
+        else:
+            say(f"{command.name}: error: writing the answer failed: {error.strerror}")
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            status = Exit.DISK_FAILED
     except Exception:  # noqa: BLE001 - whatever else comes is a bug, and is shown as one
         traceback.print_exc()
         status = Exit.BUG
     sys.exit(status if isinstance(status, int) else Exit.OK)
+
+
+def _make_streams_safe() -> None:
+    """A stream that was closed before the start becomes /dev/null, so that no file of ours takes
+    its number; a character that stdout's encoding lacks becomes an escape.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for as long as we run
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
 
 
 def say(line: str) -> None:

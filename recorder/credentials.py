@@ -42,7 +42,13 @@ class Credentials(msgspec.Struct, frozen=True):
 def credentials_from_environment(environment: Mapping[str, str] = os.environ) -> Credentials | None:
     """The account in ``TRACK_EMAIL`` and ``TRACK_PASSWORD``, or None unless both are set."""
     email, password = environment.get(EMAIL_VARIABLE), environment.get(PASSWORD_VARIABLE)
-    return Credentials(email, password) if email and password else None
+    if not email or not password:
+        return None
+    try:
+        (email + password).encode("utf-8")
+    except UnicodeEncodeError:
+        raise RulesError(f"{EMAIL_VARIABLE} or {PASSWORD_VARIABLE} is not UTF-8") from None
+    return Credentials(email, password)
 
 
 def read_user_file(path: Path) -> list[Credentials]:

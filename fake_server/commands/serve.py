@@ -163,10 +163,9 @@ def _source(recording: Path | None) -> tuple[Source, str]:
 async def _serve(server: FakeServer, host: str, port: int, what: str, demo_account: bool) -> None:
     try:
         listeners = await trio.open_tcp_listeners(port, host=host)
-    except OSError as error:
-        raise Unreachable(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; try --port 0"
-        ) from error
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise Unreachable(f"cannot listen on {host}:{port}: {why}; try --port 0") from error
     address = listeners[0].socket.getsockname()
     shown_host = f"[{address[0]}]" if ":" in address[0] else address[0]
     url = f"http://{shown_host}:{address[1]}"

@@ -129,6 +129,8 @@ def capture_command(
     Credentials come from --user-file, from TRACK_EMAIL and TRACK_PASSWORD, or from a prompt; never
     from the command line. Ctrl-C ends the recording in order.
     """
+    if str(output) == "-":
+        raise click.UsageError("a recording is written to a file, not to stdout: -o NAME")
     try:
         backend = Backend.parse(url)
     except ValueError as error:
@@ -166,6 +168,10 @@ def capture_command(
         sink.abort()
         raise
     _close(sink, failure)
+    if failure is not None and not sink.entries:
+        # Nothing happened that could be recorded: an empty file would only be in the way.
+        output.unlink(missing_ok=True)
+        raise failure
     # What a failed disk holds, its error says; the counts here are of what was handed to it.
     if not isinstance(failure, DiskFailed):
         _summarise(capture, sink, output, outcome)
@@ -225,6 +231,9 @@ def _summarise(capture: Capture, sink: Sink, output: Path, outcome: Outcome | No
     out(f"{output}: {sink.entries} entries")
     out(f"server messages: {kinds}")
     out(f"PINGs answered: {progress.pongs} of {progress.pings}")
+    masked = sink.redactor.counts.get("incomplete", 0)
+    if masked:
+        say(f"{masked} pieces of messages that stayed incomplete were masked whole")
     for problem in progress.problems[:5]:
         say(f"the server broke RFC 6455: {problem}")
     if outcome is not None:

@@ -56,6 +56,8 @@ def import_command(
 
     Nothing is dropped: what cannot be read is kept as bytes.
     """
+    if str(destination) == "-":
+        raise click.UsageError("a recording is written to a file, not to stdout: -o NAME")
     name = "stdin" if file == "-" else file
     with _opened(file) as source:
         summary = import_file(source, destination, name=name, form=form, redact=redact, force=force)

@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 import re
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -126,9 +127,13 @@ def import_file(
     *Error handling:* OutputExists; CannotRead if reading fails; ImportFailed if the source holds no
     frame, message or HTTP head, or is of a kind that is not imported; DiskFailed.
     """
-    if destination.is_dir() or (destination.exists() and not force):
+    # A link is followed: what it points to is replaced, not the link.
+    final = destination.resolve()
+    if final.exists() and not final.is_file():
+        raise OutputExists(f"{destination}: it is no regular file; give another name")
+    if final.exists() and not force:
         raise OutputExists(f"{destination}: it exists already; give another name, or --force")
-    if not destination.parent.is_dir():
+    if not final.parent.is_dir():
         raise OutputExists(f"{destination}: cannot be made: there is no such folder")
     stream = _chunks(source, name)
     window, beyond = take(stream, curl_log.WINDOW_BYTES)
@@ -138,9 +143,14 @@ def import_file(
     redactor = Redactor(redact)
     tally = _Tally()
     # The name keeps its suffix, which says whether to compress.
-    unfinished = destination.with_name(f".importing-{uuid.uuid4()}-{destination.name}")
+    unfinished = final.with_name(f".importing-{uuid.uuid4()}-{final.name}")
     header = redactor.redact_header(_header(found, name, redactor))
-    writer = Writer.create(unfinished, header)
+    try:
+        writer = Writer.create(unfinished, header)
+    except OutputExists as error:
+        why = error.__cause__
+        said = why.strerror if isinstance(why, OSError) else why
+        raise OutputExists(f"{destination}: cannot be made: {said}") from error
     try:
         for entry in _IMPORTERS[found](itertools.chain([window, beyond], stream)):
             tally.count(entry)
@@ -151,12 +161,20 @@ def import_file(
         for ready in redactor.close():
             writer.write(ready)
         writer.close(redactor.counts)
-        os.replace(unfinished, destination)
-    except BaseException:
+        if final.exists():
+            shutil.copymode(final, unfinished)
+        os.replace(unfinished, final)
+    except BaseException as error:
         with contextlib.suppress(DiskFailed):
             writer.abort()
         unfinished.unlink(missing_ok=True)
-        raise
+        if not isinstance(error, (DiskFailed, OSError)):
+            raise
+        why = error.__cause__ if isinstance(error, DiskFailed) else error
+        said = why.strerror if isinstance(why, OSError) else why
+        raise DiskFailed(
+            f"{destination}: writing failed: {said}; nothing was left of it"
+        ) from error
     return tally.summary(found, redactor.counts)
 
 
@@ -171,7 +189,10 @@ def _header(form: Format, name: str, redactor: Redactor) -> Header:
         redaction=redactor.header(),
         meta={
             "imported_from": msgspec.Raw(msgspec.json.encode(form)),
-            "file": msgspec.Raw(msgspec.json.encode(os.path.basename(name))),
+            # A name need not be UTF-8.
+            "file": msgspec.Raw(
+                msgspec.json.encode(os.fsencode(os.path.basename(name)).decode("utf-8", "replace"))
+            ),
         },
     )
 

@@ -425,7 +425,9 @@ class Reader:
         return digest
 
     def _unreadable(self, exc: OSError) -> CannotRead:
-        return CannotRead(f"{self.name} cannot be read after line {self.line}: {exc.strerror}")
+        return CannotRead(
+            f"{self.name} cannot be read after line {self.line}: {exc.strerror or exc}"
+        )
 
 
 def _open(name: str) -> BinaryIO:

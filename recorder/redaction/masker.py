@@ -14,10 +14,15 @@ from recorder.redaction.rules import EMAIL, MARK, NUMBERED, WHOLE_MARK, mark, ru
 from recorder.redaction.spans import Span, Spans, basic_credentials, found_in
 from recorder.redaction.views import View, plain, views_of
 
-__all__ = ["MIN_LEARNT_CHARS", "Masker"]
+__all__ = ["MAX_LEARNT_TOKENS", "MIN_LEARNT_CHARS", "Masker"]
 
 MIN_LEARNT_CHARS: Final = 8
 """A shorter value is not looked for everywhere: too much else reads like it."""
+
+MAX_LEARNT_TOKENS: Final = 256
+"""Each learnt value costs a search of every text. A peer that sends a new token with each message
+must not slow a recording down without end: further ones are masked where they stand.
+"""
 
 _MAX_PASSES: Final = 5
 
@@ -49,6 +54,8 @@ class Masker:
         """
         # Learning a piece of a mark would mask the marks.
         if len(value) < MIN_LEARNT_CHARS or value in mark(rule, 1) or MARK.search(value):
+            return
+        if rule == "token" and len(self._learnt) >= MAX_LEARNT_TOKENS:
             return
         self._learnt.setdefault(value, rule)
         # In a form a space is `+`; in bytes that are not UTF-8, characters are read one byte at a

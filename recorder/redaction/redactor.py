@@ -68,7 +68,7 @@ class Redactor:
         self,
         profile: Literal["secrets", "none"] = "secrets",
         *,
-        hold_s: float = 1.0,
+        hold_s: float = 5.0,
         taken: Mapping[str, int] = {},
     ) -> None:
         self._profile = profile

@@ -72,7 +72,7 @@ class Seconds(click.ParamType["int"]):
     nanoseconds."""
 
     name = "time"
-    _FORM = re.compile(r"(?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d{1,9})?)s?)?")
+    _FORM = re.compile(r"(?=\d)(?:(\d{1,12})h)?(?:(\d{1,12})m)?(?:(\d{1,12}(?:\.\d{1,9})?)s?)?")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         form = self._FORM.fullmatch(value)

@@ -135,3 +135,9 @@ async def test_a_refusal_is_worded_as_its_status_says() -> None:
         answer = await fake.http().log_in(password="wrong")
     assert answer.status == 403
     assert answer.body.startswith(b"HTTP 403 Forbidden")
+
+
+async def test_a_status_without_a_name_is_answered_too() -> None:
+    async with serving(quiet(), rules=Rules(status_wrong_password=499)) as fake:
+        answer = await fake.http().log_in(password="wrong")
+    assert answer.status == 499

@@ -357,3 +357,29 @@ async def test_an_exchange_that_was_cut_short_is_not_there(tmp_path: Path) -> No
     script = script_of(tmp_path, [*cut, *upgrade(), said(TIMEOUT)])
     async with serving(script) as fake:
         assert (await get(fake, "/api/server")).status == 404
+
+
+async def test_who_is_logged_in_is_told_until_the_logout(tmp_path: Path) -> None:
+    async with serving(quiet()) as fake:
+        cookie = await fake.cookie()
+        assert (await fake.http().ask("/api/session")).status == 404
+        answer = await fake.http().ask("/api/session", Cookie=cookie)
+        assert (answer.status, answer.json["email"]) == (200, "demo@example.com")
+        client = await fake.socket(cookie)
+        gone = await fake.http().ask("/api/session", method="DELETE", Cookie=cookie)
+        assert (gone.status, gone.body) == (204, b"")
+        assert (await fake.http().ask("/api/session", Cookie=cookie)).status == 404
+        assert fake.rules_broken == []
+        assert await client.close() is not None
+        again = await fake.http().ask("/api/session", method="DELETE", Cookie=cookie)
+        assert again.status == 401
+
+
+async def test_what_is_not_recorded_is_reported_without_a_session_or_a_control() -> None:
+    async with serving(quiet()) as fake:
+        cookie = await fake.cookie()
+        target = "/api/x%1b%5b31mRED;jsessionid=node0secret.node0"
+        assert (await fake.http().ask(target, Cookie=cookie)).status == 404
+        [violation] = fake.server.violations.latest
+    assert "secret" not in str(violation)
+    assert str(violation).isprintable()

@@ -29,6 +29,7 @@ from recorder.model import (
 )
 from recorder.redaction import Redactor, highest_numbers
 from recorder.redaction.codings import MAX_DECODED_BYTES
+from recorder.redaction.masker import MAX_LEARNT_TOKENS
 from recorder.redaction.redactor import MAX_HELD_BYTES
 from recorder.wire.frames import Frame, Opcode, close_frame
 from tests.profiles import examples
@@ -493,3 +494,19 @@ def test_a_redactor_shows_no_secret() -> None:
     redactor = Redactor()
     redactor.learn("password", "correct horse")
     assert "correct horse" not in f"{redactor!r} {redactor.counts} {redactor.header()!r}"
+
+
+def test_a_peer_that_sends_a_new_token_each_time_does_not_grow_what_is_looked_for() -> None:
+    redactor = Redactor()
+    for number in range(2 * MAX_LEARNT_TOKENS):
+        redactor.text(f'{{"token":"token-{number:08}"}}')
+    assert redactor.counts["token"] == 2 * MAX_LEARNT_TOKENS
+    assert "token-00000000" not in redactor.text("seen: token-00000000")
+    # A password and a cookie are learnt all the same.
+    redactor.learn("password", "correct horse")
+    assert "horse" not in redactor.text("the correct horse")
+
+
+@pytest.mark.parametrize("key", ["secretKey", "access_key", "private-key", "passphrase"])
+def test_more_names_of_credentials(key: str) -> None:
+    assert "hunter2hunter2" not in Redactor().text(f'{{"{key}":"hunter2hunter2"}}')
