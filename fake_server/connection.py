@@ -95,6 +95,7 @@ class Socket:
         self._violations = violations
         self._closing = False
         self._got_close = False
+        self._answered_late = False
         self._inside_message = False
         self._held: list[bytes] = []
         self._scope = trio.CancelScope()
@@ -180,7 +181,9 @@ class Socket:
             if isinstance(event, Problem):
                 self._refuse(event.close_code, event.why)
             elif event.is_text:
-                self._violations.report(self.heartbeat.client_text(event.payload, now_ns()))
+                found = self.heartbeat.client_text(event.payload, now_ns())
+                self._answered_late |= any(violation.rule == "pong.late" for violation in found)
+                self._violations.report(found)
 
     def _refuse(self, code: int, why: str) -> None:
         """Fail the connection (RFC 6455 section 7.1.7): a close frame, and nothing is read any
@@ -254,7 +257,7 @@ class Socket:
         """The same where recorded PINGs are played: they are only checked."""
         missing = self.heartbeat.finish(now_ns())
         self._violations.report(missing)
-        if missing and self._rules.unanswered_ping == "close":
+        if (missing or self._answered_late) and self._rules.unanswered_ping == "close":
             return close_frame(
                 self._rules.unanswered_ping_close_code, self._rules.close_reason
             ).serialize()

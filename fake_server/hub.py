@@ -8,8 +8,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+import weakref
 from collections.abc import Callable, Iterable
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 import trio
@@ -34,6 +35,10 @@ _PONG_GRACE_NS: Final = 10_000_000
 """So long a server waits past the due moment for a pong that was in time, to read it."""
 
 _END_OF_RECORDING: Final = close_frame(CloseCode.NORMAL, "end of the recording").serialize()
+
+
+_Timer: TypeAlias = tuple[int, int, "weakref.ReferenceType[Socket]", Callable[[Socket], None]]
+"""When it is due, a number that keeps the order, whose it is, what is to be done."""
 
 
 class Playback(msgspec.Struct, frozen=True):
@@ -80,7 +85,8 @@ class Hub:
         # Where all is due at once, the clock cannot run before somebody listens, or nobody would
         # see any of it.
         self._paced = source.timed and playback.speed != math.inf
-        self._timers: list[tuple[int, int, Socket, Callable[[Socket], None]]] = []
+        # Weak, so that a closed socket is not kept until its timers are due.
+        self._timers: list[_Timer] = []
         self._timer_numbers = itertools.count()
         self._timer_added = trio.Event()
         self._nursery: trio.Nursery | None = None
@@ -269,7 +275,8 @@ class Hub:
             self._at(expires_ns, socket, self._show_expiry)
 
     def _at(self, at_ns: int, socket: Socket, act: Callable[[Socket], None]) -> None:
-        heapq.heappush(self._timers, (at_ns, next(self._timer_numbers), socket, act))
+        timer = (at_ns, next(self._timer_numbers), weakref.ref(socket), act)
+        heapq.heappush(self._timers, timer)
         self._timer_added.set()
 
     async def _keep_time(self) -> None:
@@ -281,8 +288,9 @@ class Hub:
                 continue
             at_ns = now_ns()
             while self._timers and self._timers[0][0] <= at_ns:
-                _, _, socket, act = heapq.heappop(self._timers)
-                if socket.is_open:
+                _, _, reference, act = heapq.heappop(self._timers)
+                socket = reference()
+                if socket is not None and socket.is_open:
                     act(socket)
 
     def _beat(self, socket: Socket) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import tempfile
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -412,3 +414,29 @@ async def test_a_server_that_stops_says_so_to_every_client(
         heard = [await client.listen(until_s=10) for client in clients]
     assert [frames[-1].frame.close_code for frames in heard] == [1001] * 3
     assert {frames[-1].frame.close_reason for frames in heard} == {"the server stops"}
+
+
+async def test_a_closed_socket_is_not_kept_until_its_timers_are_due(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with serving(quiet(), rules=Rules(session_timeout_shown="expiry")) as fake:
+        client = await fake.socket()
+        kept = [weakref.ref(socket) for socket in fake.server.hub.sockets]
+        assert len(kept) == 1
+        await client.close()
+        await trio.sleep(5)
+        gc.collect()
+        assert [reference() for reference in kept] == [None]
+
+
+async def test_with_recorded_pings_a_late_pong_does_not_save_the_socket(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    script = script_of(tmp_path, of((0, TIMEOUT), (5, ping_1)))
+    async with serving(script, playback=Playback(pings="recorded")) as fake:
+        client = await fake.socket()
+        await client.listen(until_s=35.005, answer=False)
+        await client.text(f"pong {UUID_1}")
+        heard = await client.listen(until_s=50)
+        assert fake.rules_broken == ["pong.late"]
+    assert heard[-1].frame.close_code == 1001
