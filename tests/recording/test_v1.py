@@ -41,7 +41,7 @@ def test_an_entry_comes_back_as_it_was_written(entry: KnownEntry | UnknownEntry)
 
 
 @given(headers())
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(100))
 def test_a_header_comes_back_as_it_was_written(header: Header) -> None:
     line = encode_header(header)
     shown = json.loads(line)
