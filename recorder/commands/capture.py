@@ -93,7 +93,9 @@ class _Snapshots(click.ParamType[Any]):
     default=(),
     help="Lists to ask for first: devices,beacons,positions.",
 )
-@click.option("--duration", type=_Duration(), help="Stop after so long: 90, 30s, 10m, 24h.")
+@click.option(
+    "--duration", type=_Duration(), help="Stop so long after the socket opened: 90, 30s, 10m."
+)
 @click.option(
     "--messages",
     type=click.IntRange(min=1),
