@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,6 +48,8 @@ def cases() -> list[dict[str, Any]]:
     folder = Path(
         tempfile.mkdtemp(prefix="bench-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
     )
+    # The callables need it for as long as this process runs.
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     entries = [
         frame_entry(text, offset_ns=number * 1_000_000) for number, text in enumerate(payloads())
     ]
