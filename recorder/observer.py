@@ -22,7 +22,7 @@ from recorder.model import (
     Response,
     encode_bytes,
 )
-from recorder.wire.frames import MAX_FRAME_BYTES, Frame, FrameParser, Sender
+from recorder.wire.frames import MAX_FRAME_BYTES, Frame, FrameParser, Sender, Unparsed
 from recorder.wire.handshake import (
     HeadReader,
     RequestHead,
@@ -31,7 +31,16 @@ from recorder.wire.handshake import (
     parse_response_head,
 )
 
-__all__ = ["SocketObserver", "body_entries"]
+__all__ = [
+    "FrameEntries",
+    "SocketObserver",
+    "body_entries",
+    "bytes_entry",
+    "request_entry",
+    "response_entry",
+]
+
+_SENDERS: Final[tuple[Sender, Sender]] = ("client", "server")
 
 _MAX_REFUSAL_BYTES: Final = 1024 * 1024
 """Of the body behind a refused handshake this much is kept; more is no error page."""
@@ -64,12 +73,133 @@ def body_entries(
     ]
 
 
+def bytes_entry(
+    data: bytes,
+    why: str,
+    *,
+    connection: int,
+    sender: Sender,
+    offset_ns: int | None,
+    first_ns: int | None = None,
+) -> Bytes:
+    """Bytes that nothing could be made of; ``first_ns`` is left out where it says nothing new."""
+    return Bytes(
+        connection=connection,
+        sender=sender,
+        offset_ns=offset_ns,
+        first_ns=_earlier(first_ns, offset_ns),
+        why=why,
+        **encode_bytes(data),
+    )
+
+
+def request_entry(
+    head: RequestHead,
+    *,
+    connection: int,
+    exchange: int,
+    offset_ns: int | None,
+    first_ns: int | None = None,
+) -> Request:
+    """The head of a request as an entry."""
+    return Request(
+        connection=connection,
+        exchange=exchange,
+        offset_ns=offset_ns,
+        first_ns=_earlier(first_ns, offset_ns),
+        method=head.method,
+        target=head.target,
+        http_version=head.http_version,
+        headers=head.headers,
+    )
+
+
+def response_entry(
+    head: ResponseHead,
+    *,
+    connection: int,
+    exchange: int,
+    offset_ns: int | None,
+    first_ns: int | None = None,
+) -> Response:
+    """The head of a response as an entry."""
+    return Response(
+        connection=connection,
+        exchange=exchange,
+        offset_ns=offset_ns,
+        first_ns=_earlier(first_ns, offset_ns),
+        status=head.status,
+        reason=head.reason,
+        http_version=head.http_version,
+        headers=head.headers,
+    )
+
+
+class FrameEntries:
+    """The frames of one sender as entries: bytes in, entries out, any chunking. Raises nothing."""
+
+    def __init__(self, *, connection: int, sender: Sender, max_frame_bytes: int) -> None:
+        self.seen: list[Frame] = []
+        """The frames of the latest call."""
+        self._connection = connection
+        self._sender: Sender = sender
+        self._parser = FrameParser(max_frame_bytes=max_frame_bytes)
+        self._first_ns: int | None = None
+
+    def feed(
+        self, data: bytes, offset_ns: int | None, first_ns: int | None = None
+    ) -> list[KnownEntry]:
+        """What became complete with ``data``; ``first_ns`` is when its first byte was read, if
+        earlier.
+        """
+        self.seen = []
+        if first_ns is None:
+            first_ns = self._first_ns
+        entries: list[KnownEntry] = []
+        for event in self._parser.feed(data):
+            if isinstance(event, Frame):
+                self.seen.append(event)
+                entries.append(
+                    FrameEntry.of(
+                        event,
+                        connection=self._connection,
+                        sender=self._sender,
+                        offset_ns=offset_ns,
+                        first_ns=first_ns,
+                    )
+                )
+            else:
+                entries.append(self._bytes(event, offset_ns, first_ns))
+            first_ns = None
+        if not self._parser.pending:
+            self._first_ns = None
+        elif entries:
+            self._first_ns = offset_ns
+        else:
+            self._first_ns = offset_ns if first_ns is None else first_ns
+        return entries
+
+    def close(self, offset_ns: int | None) -> list[KnownEntry]:
+        """The torn tail, once nothing more comes."""
+        return [self._bytes(tail, offset_ns, self._first_ns) for tail in self._parser.close()]
+
+    def _bytes(self, event: Unparsed, offset_ns: int | None, first_ns: int | None) -> Bytes:
+        return bytes_entry(
+            event.data,
+            event.why,
+            connection=self._connection,
+            sender=self._sender,
+            offset_ns=offset_ns,
+            first_ns=first_ns,
+        )
+
+
 class _Direction:
     """One sender's half: a head, then frames (or raw bytes of a refusal)."""
 
-    def __init__(self, max_frame_bytes: int) -> None:
+    def __init__(self, frames: FrameEntries) -> None:
         self.head: HeadReader | None = HeadReader()
-        self.frames = FrameParser(max_frame_bytes=max_frame_bytes)
+        self.frames = frames
         self.refusal_head = b""
         self.refusal: bytearray | None = None
         self.first_ns: int | None = None
@@ -95,8 +225,10 @@ class SocketObserver:
         self.frames_seen: list[tuple[Sender, Frame]] = []
         """The frames of the latest call, so that a caller need not parse again."""
         self._directions: dict[Sender, _Direction] = {
-            "client": _Direction(max_frame_bytes),
-            "server": _Direction(max_frame_bytes),
+            sender: _Direction(
+                FrameEntries(connection=connection, sender=sender, max_frame_bytes=max_frame_bytes)
+            )
+            for sender in _SENDERS
         }
 
     def received(self, sender: Sender, data: bytes, offset_ns: int | None) -> list[KnownEntry]:
@@ -125,9 +257,7 @@ class SocketObserver:
         head, rest = split
         first_ns, direction.first_ns = direction.first_ns, None
         try:
-            entry: KnownEntry = self._head_entry(
-                sender, head, offset_ns, first_ns if first_ns != offset_ns else None
-            )
+            entry = self._head_entry(sender, head, offset_ns, first_ns)
         except ValueError as error:
             return self._give_up(sender, direction, head + rest, str(error), offset_ns, first_ns)
         direction.head = None
@@ -156,28 +286,21 @@ class SocketObserver:
         self, sender: Sender, head: bytes, offset_ns: int | None, first_ns: int | None
     ) -> KnownEntry:
         if sender == "client":
-            request = self.request = parse_request_head(head)
-            return Request(
+            self.request = parse_request_head(head)
+            return request_entry(
+                self.request,
                 connection=self.connection,
                 exchange=self.exchange,
                 offset_ns=offset_ns,
                 first_ns=first_ns,
-                method=request.method,
-                target=request.target,
-                http_version=request.http_version,
-                headers=request.headers,
             )
-        response = parse_response_head(head)
-        self.response = response
-        return Response(
+        self.response = parse_response_head(head)
+        return response_entry(
+            self.response,
             connection=self.connection,
             exchange=self.exchange,
             offset_ns=offset_ns,
             first_ns=first_ns,
-            status=response.status,
-            reason=response.reason,
-            http_version=response.http_version,
-            headers=response.headers,
         )
 
     def _after_head(
@@ -194,27 +317,8 @@ class SocketObserver:
                 if beyond
                 else []
             )
-        first_ns = direction.first_ns
-        entries: list[KnownEntry] = []
-        for event in direction.frames.feed(data):
-            if isinstance(event, Frame):
-                self.frames_seen.append((sender, event))
-                entries.append(
-                    FrameEntry.of(
-                        event,
-                        connection=self.connection,
-                        sender=sender,
-                        offset_ns=offset_ns,
-                        first_ns=first_ns,
-                    )
-                )
-            else:
-                entries.append(self._bytes(sender, event.data, event.why, offset_ns, first_ns))
-            first_ns = None
-        if not direction.frames.pending:
-            direction.first_ns = None
-        elif entries or direction.first_ns is None:
-            direction.first_ns = offset_ns
+        entries = direction.frames.feed(data, offset_ns)
+        self.frames_seen = [(sender, frame) for frame in direction.frames.seen]
         return entries
 
     def _end(
@@ -246,10 +350,7 @@ class SocketObserver:
                 ),
                 *([self._bytes(sender, behind, why, offset_ns)] if behind else []),
             ]
-        return [
-            self._bytes(sender, tail.data, tail.why, offset_ns, direction.first_ns)
-            for tail in direction.frames.close()
-        ]
+        return direction.frames.close(offset_ns)
 
     def _give_up(
         self,
@@ -271,13 +372,13 @@ class SocketObserver:
         offset_ns: int | None,
         first_ns: int | None = None,
     ) -> Bytes:
-        return Bytes(
+        return bytes_entry(
+            data,
+            why,
             connection=self.connection,
             sender=sender,
             offset_ns=offset_ns,
-            first_ns=_earlier(first_ns, offset_ns),
-            why=why,
-            **encode_bytes(data),
+            first_ns=first_ns,
         )
 
 

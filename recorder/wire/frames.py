@@ -270,6 +270,14 @@ class FrameParser:
     [Unparsed(data=b'\\x88', offset=5, why='the stream ended inside a frame header')]
     """
 
+    __slots__ = (
+        "_buffer",
+        "_limit",
+        "_offset",
+        "_refused",
+        "_wanted",
+    )
+
     def __init__(self, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
         self._limit = max_frame_bytes
         # The bytes of an incomplete frame. A large payload arrives in many chunks: they become

@@ -52,10 +52,21 @@ class MessageAssembler:
     message still shows the others; an endpoint closes with the problem's code.
     """
 
+    __slots__ = (
+        "_fragments",
+        "_limit",
+        "_opcode",
+        "_parts",
+        "_size",
+        "_skipping",
+        "_utf8",
+    )
+
     def __init__(self, *, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
         self._limit = max_message_bytes
         self._opcode: int | None = None
         self._parts: list[bytes] = []
+        self._fragments = 0
         self._size = 0
         self._utf8: codecs.IncrementalDecoder | None = None
         self._skipping = False
@@ -99,7 +110,10 @@ class MessageAssembler:
             self._opcode = frame.opcode
             if frame.opcode == Opcode.TEXT:
                 self._utf8 = codecs.getincrementaldecoder("utf-8")()
-        self._parts.append(frame.payload)
+        self._fragments += 1
+        if frame.payload:
+            # Empty ones may come without end: they must not take memory.
+            self._parts.append(frame.payload)
         self._size += len(frame.payload)
         if self._size > self._limit:
             problem = self._too_big(self._size)
@@ -120,7 +134,7 @@ class MessageAssembler:
                 self._utf8 = None
         if frame.fin:
             assert self._opcode is not None
-            events.append(Message(self._opcode, b"".join(self._parts), len(self._parts)))
+            events.append(Message(self._opcode, b"".join(self._parts), self._fragments))
             self._drop()
         return events
 
@@ -132,6 +146,7 @@ class MessageAssembler:
     def _drop(self) -> None:
         self._opcode = None
         self._parts.clear()
+        self._fragments = 0
         self._size = 0
         self._utf8 = None
 
