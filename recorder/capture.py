@@ -15,6 +15,7 @@ import h11
 import msgspec
 import trio
 import trio_websocket
+import wsproto.utilities
 
 from recorder.backend import API_PATH, SOCKET_PATH, Backend
 from recorder.credentials import Credentials
@@ -329,7 +330,13 @@ def _what_happened(group: BaseExceptionGroup[BaseException]) -> Exception:
     An error of ours other than of the handshake, an interrupt or a bug is raised instead.
     """
     leaves = list(_leaves(group))
-    network = (h11.ProtocolError, trio_websocket.HandshakeError, trio_websocket.ConnectionClosed)
+    network = (
+        h11.ProtocolError,
+        trio_websocket.HandshakeError,
+        trio_websocket.ConnectionClosed,
+        # The library answers a ping though the close frame has gone out.
+        wsproto.utilities.LocalProtocolError,
+    )
     for leaf in leaves:
         if isinstance(leaf, RecorderError) and not isinstance(leaf, HandshakeRefused):
             raise leaf from None
