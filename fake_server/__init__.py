@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from fake_server.accounts import Accounts
     from fake_server.fleet import Fleet
-    from fake_server.hub import Playback
+    from fake_server.playback import Playback
     from fake_server.server import FakeServer
 
 __all__ = ["Accounts", "FakeServer", "Fleet", "Playback"]
@@ -16,7 +16,7 @@ __all__ = ["Accounts", "FakeServer", "Fleet", "Playback"]
 _HOMES: Final = {
     "Accounts": "fake_server.accounts",
     "Fleet": "fake_server.fleet",
-    "Playback": "fake_server.hub",
+    "Playback": "fake_server.playback",
     "FakeServer": "fake_server.server",
 }
 """Where each name lives; imported at first use, so that a command loads only its own part."""

@@ -13,7 +13,8 @@ cli = command_group(
         "serve": (
             "fake_server.commands.serve:serve_command",
             "Serve a recording, or a small synthetic fleet.",
-        )
+        ),
+        "run": ("fake_server.commands.run:run_command", "Serve while a program runs."),
     },
 )
 

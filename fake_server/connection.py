@@ -4,27 +4,36 @@ handshake (RFC 6455 sections 5 to 7).
 
 from __future__ import annotations
 
+import socket as stdlib_socket
+import struct
 import uuid
-from typing import Final
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final, Protocol
 
 import trio
 
+from fake_server.faults.base import Cut, Expire, Finish, Send, Step, text_of
+from fake_server.faults.carrier import FaultCarrier
 from fake_server.outbox import Outbox
+from fake_server.sight import Sight
+from fake_server.transport import Transport
 from fake_server.violation_log import ViolationLog
 from recorder.track.heartbeat import Heartbeat, SendPing
+from recorder.track.kinds import parse_pong, ping_uuids
 from recorder.track.rules import Rules
 from recorder.track.sessions import Session
 from recorder.track.violations import Violation
 from recorder.wire.frames import CloseCode, Frame, FrameParser, Opcode, Unparsed, close_frame
 from recorder.wire.messages import MessageAssembler, Problem
-from replayer.state import State
 
 __all__ = [
     "MAX_CLIENT_MESSAGE_BYTES",
     "Socket",
-    "View",
     "now_ns",
     "ping_message",
+    "tcp_socket_of",
+    "text_frame",
     "timeout_message",
 ]
 
@@ -43,67 +52,119 @@ def now_ns() -> int:
     return round(trio.current_time() * 1e9)
 
 
+def text_frame(payload: bytes) -> bytes:
+    """A text message in one frame, as it stands on the wire."""
+    return Frame.make(Opcode.TEXT, payload).serialize()
+
+
 def ping_message(uuid: str) -> bytes:
     """The frame of a PING (manual section 3.3)."""
     status = b'{"message":"%s","type":"PING","localeKey":null,"localeValues":null}' % uuid.encode()
-    return Frame.make(Opcode.TEXT, b'{"status":[%s]}' % status).serialize()
+    return text_frame(b'{"status":[%s]}' % status)
 
 
 def timeout_message(rules: Rules) -> bytes:
     """The frame that shows the web session timeout (manual section 3.4)."""
-    return Frame.make(
-        Opcode.TEXT, b'{"webSessionTimeout":[%d]}' % round(rules.session_timeout_s)
-    ).serialize()
+    return text_frame(b'{"webSessionTimeout":[%d]}' % round(rules.session_timeout_s))
 
 
-class View:
-    """What a socket was shown so far: the state, and after how many cues. It outlives the socket,
-    for REST.
-    """
+class Surroundings(Protocol):
+    """What a socket needs of the server around it."""
 
-    def __init__(self, state: State) -> None:
-        self.state = state
-        self.played = 0
+    rules: Rules
+    violations: ViolationLog
+
+    def start(self, run: Callable[[], Any]) -> None:
+        """Run a task that is the socket's, beside all others."""
+
+    def expire(self, session: Session) -> None:
+        """End a session as if its time were over."""
+
+    def on_ping(self, socket: Socket, uuid: str) -> None:
+        """A PING went out on a socket with faults."""
+
+    def on_shut(self, socket: Socket) -> None:
+        """A socket begins to end."""
 
 
 class Socket:
     """One client's WebSocket. :meth:`run` reads until it ends; any task may ``send`` and ``close``
     meanwhile.
 
+    ``number`` counts sockets, ``connection`` TCP connections, both from 1. ``carrier`` is there
+    while the socket has faults: then every message goes its way.
+
     *Resource handling:* ``run`` closes the stream. *Error handling:* ``run`` raises nothing of the
     network's: a broken connection is a socket that ended.
     """
+
+    __slots__ = (
+        "__weakref__",
+        "_answered_late",
+        "_around",
+        "_close_sent",
+        "_ended",
+        "_got_close",
+        "_held",
+        "_outbox",
+        "_rules",
+        "_scope",
+        "_transport",
+        "_violations",
+        "carrier",
+        "connection",
+        "expiry_shown",
+        "heartbeat",
+        "is_done",
+        "is_inside_message",
+        "is_open",
+        "messages_sent",
+        "number",
+        "opened_ns",
+        "session",
+        "sight",
+    )
 
     def __init__(
         self,
         stream: trio.abc.Stream,
         *,
         number: int,
+        connection: int,
         session: Session,
-        rules: Rules,
-        violations: ViolationLog,
-        view: View,
+        sight: Sight,
+        around: Surroundings,
     ) -> None:
         self.number = number
+        self.connection = connection
         self.session = session
-        self.view = view
-        self.outbox = Outbox()
-        self.heartbeat = Heartbeat(rules, opened_ns=now_ns(), connection=number)
-        self.done = trio.Event()
-        self._rules = rules
-        self._stream = stream
-        self._violations = violations
-        self._closing = False
-        self._got_close = False
-        self._answered_late = False
-        self._inside_message = False
-        self._held: list[bytes] = []
-        self._scope = trio.CancelScope()
-
-    @property
-    def is_open(self) -> bool:
+        self.sight = sight
+        self.is_open = True
         """Whether messages may still be sent: no close frame has passed in either direction."""
-        return not (self._closing or self._got_close or self.done.is_set())
+        self.opened_ns = now_ns()
+        self.heartbeat = Heartbeat(around.rules, opened_ns=self.opened_ns, connection=connection)
+        self.is_done = False
+        """Whether the connection has ended."""
+        self.carrier: FaultCarrier | None = None
+        self.messages_sent = 0
+        self._around = around
+        self._violations = around.violations
+        self._rules = around.rules
+        self._transport = Transport(stream)
+        self._scope = trio.CancelScope()
+        self._outbox = Outbox(
+            self._transport, start=self._start_drain, on_broken=self._scope.cancel
+        )
+        self._close_sent = False
+        self._got_close = False
+        self._ended: trio.Event | None = None
+        self._answered_late = False
+        self.is_inside_message = False
+        """Whether fragments of a played message are still to come."""
+        self.expiry_shown = False
+        self._held: list[Send] = []
+
+    # Life
 
     async def run(self, early: bytes = b"") -> None:
         """Read until the connection ends. ``early`` is what came behind the handshake request
@@ -111,43 +172,45 @@ class Socket:
         """
         try:
             with self._scope:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._write)
-                    await self._read(early)
-                    with trio.move_on_after(_CLOSE_TIMEOUT_S):
-                        await self.outbox.flushed()
-                        await self._hang_up()
-                    nursery.cancel_scope.cancel()
+                await self._read(early)
+                self._shut()
+                with trio.move_on_after(_CLOSE_TIMEOUT_S):
+                    await self._outbox.flushed()
+                    await self._hang_up()
         finally:
-            self.done.set()
+            self._shut()
+            self._outbox.close()
+            self.is_done = True
+            if self._ended is not None:
+                self._ended.set()
             self._violations.report(self.heartbeat.finish(now_ns()))
-            await trio.aclose_forcefully(self._stream)
+            await trio.aclose_forcefully(self._transport.stream)
 
     async def _hang_up(self) -> None:
         """End our half and wait for the other: closing with bytes unread would reset TCP and
         destroy our close frame.
         """
-        if not isinstance(self._stream, trio.abc.HalfCloseableStream):
-            return
         try:
-            await self._stream.send_eof()
-            while await self._stream.receive_some():
+            stream = self._transport.stream
+            if not isinstance(stream, trio.abc.HalfCloseableStream):
+                # TLS has its own word for the end.
+                await stream.aclose()
+                return
+            await stream.send_eof()
+            while await self._transport.read():
                 pass
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
 
-    async def _write(self) -> None:
-        try:
-            await self.outbox.drain(self._stream)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._scope.cancel()
+    def _start_drain(self, outbox: Outbox) -> None:
+        self._around.start(outbox.drain)
 
     async def _read(self, early: bytes) -> None:
         frames = FrameParser(max_frame_bytes=MAX_CLIENT_MESSAGE_BYTES)
         messages = MessageAssembler(max_message_bytes=MAX_CLIENT_MESSAGE_BYTES)
         data = early
         while not self._got_close:
-            for event in frames.feed(data):
+            for event in frames.feed(data) if data else ():
                 if isinstance(event, Unparsed):
                     self._refuse(CloseCode.TOO_BIG, event.why)
                 else:
@@ -155,11 +218,19 @@ class Socket:
                 if self._got_close:
                     return
             try:
-                data = bytes(await self._stream.receive_some(64 * 1024))
+                data = await self._transport.read()
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return
             if not data:
                 return
+
+    def _shut(self) -> None:
+        """Nothing more is sent."""
+        if self.is_open:
+            self.is_open = False
+            self._around.on_shut(self)
+
+    # What the client says
 
     def _on_frame(self, frame: Frame, messages: MessageAssembler) -> None:
         broken = frame.check("client")
@@ -168,76 +239,159 @@ class Socket:
             return
         if frame.opcode == Opcode.CLOSE:
             self._got_close = True
-            if not self._closing:
+            if not self._close_sent:
                 # 5.5.1: "the endpoint typically echos the status code it received".
                 code = frame.close_code
                 answer = Frame.make(Opcode.CLOSE) if code is None else close_frame(code)
-                self.outbox.end(answer.serialize())
+                self._end(answer.serialize())
         elif frame.opcode == Opcode.PING and self.is_open:
             # 5.5.3: "A Pong frame sent in response to a Ping frame must have identical Application
             # data".
-            self.outbox.offer(Frame.make(Opcode.PONG, frame.payload).serialize())
+            self.offer(Frame.make(Opcode.PONG, frame.payload).serialize())
         for event in messages.feed(frame):
             if isinstance(event, Problem):
                 self._refuse(event.close_code, event.why)
-            elif event.is_text:
-                found = self.heartbeat.client_text(event.payload, now_ns())
-                self._answered_late |= any(violation.rule == "pong.late" for violation in found)
-                self._violations.report(found)
+                return
+            if event.is_text:
+                self._on_text(event.payload)
+
+    def _on_text(self, text: bytes) -> None:
+        found = self.heartbeat.client_text(text, now_ns())
+        self._answered_late |= any(violation.rule == "pong.late" for violation in found)
+        if not found and parse_pong(text) is None:
+            shown = repr(text[:80].decode("utf-8", "replace"))
+            found = [self._violation("text.unknown", f"the client sent {shown}", "only pongs")]
+            if self._rules.other_client_text == "close" and not self._rules.strict:
+                self._fail(CloseCode.POLICY_VIOLATION, "only pongs are taken")
+        self._violations.report(found)
+        if found and self._rules.strict:
+            # The backend would go on without a word; whoever asked for strictness is told at once.
+            self._fail(CloseCode.POLICY_VIOLATION, f"{found[0].rule}, manual {found[0].section}")
 
     def _refuse(self, code: int, why: str) -> None:
+        """Fail the connection for what no frame may be."""
+        violation = self._violation("frame.broken", why, "frames as RFC 6455 has them")
+        self._violations.report([violation])
+        self._fail(code, why)
+
+    def _fail(self, code: int, why: str) -> None:
         """Fail the connection (RFC 6455 section 7.1.7): a close frame, and nothing is read any
         more.
         """
-        self._report("frame.broken", why, "frames as RFC 6455 has them")
         if self.is_open:
-            self.outbox.end(close_frame(code, why[:120]).serialize())
+            self._end(close_frame(code, why[:120]).serialize())
         self._got_close = True
+
+    def _violation(self, rule: str, seen: str, expected: str) -> Violation:
+        return Violation.of(
+            rule, seen=seen, expected=expected, connection=self.connection, at_ns=now_ns()
+        )
+
+    # What it is sent
 
     async def send(self, data: bytes) -> None:
         """Send a frame of the playback; waits while the client is behind.
 
         Raises ClosedResourceError once the socket ended.
         """
-        await self.outbox.put(data)
+        await self._outbox.room()
+        if not self.is_open:
+            raise trio.ClosedResourceError("the socket is closed")
+        self.offer(data)
         if data[0] & 0x0F < Opcode.CLOSE:
-            self._inside_message = data[0] < 0x80
-        if not self._inside_message:
+            self.is_inside_message = data[0] < 0x80
+        if not self.is_inside_message:
             for held in self._held:
-                self.offer(held)
+                self._pass(held)
             self._held.clear()
 
     def offer(self, data: bytes) -> None:
         """Send a frame without waiting; a client that is too far behind is closed and reported."""
-        if self.is_open and not self.outbox.offer(data):
+        if self.carrier is not None:
+            send = Send(data=data)
+            uuids = ping_uuids(text_of(send) or b"")
+            self._pass(Send(data=data, ping=uuids[0]) if uuids else send)
+        elif self.is_open:
+            self.messages_sent += 1
+            if not self._outbox.offer(data):
+                self._give_up()
+
+    def offer_message(self, data: bytes, *, ping: str | None = None) -> None:
+        """Send a message of our own; it waits while the fragments of a played one are going out
+        (RFC 6455 section 5.4). ``ping`` is the uuid of the PING in it.
+        """
+        send = Send(data=data, ping=ping)
+        if self.is_inside_message:
+            self._held.append(send)
+        else:
+            self._pass(send)
+
+    def _pass(self, send: Send) -> None:
+        if not self.is_open:
+            return
+        if self.carrier is None:
+            self.take(send)
+        elif not self.carrier.put(send):
             self._give_up()
 
-    def offer_message(self, data: bytes) -> None:
-        """Send a message of our own; it waits while the fragments of a played one are going out
-        (RFC 6455 section 5.4).
-        """
-        if self._inside_message:
-            self._held.append(data)
-        else:
-            self.offer(data)
+    def take(self, step: Step) -> None:
+        """Do a step that faults have decided on, or that there was no fault for."""
+        if isinstance(step, Send):
+            if not self.is_open:
+                return
+            self.messages_sent += 1
+            if step.ping is not None:
+                self._around.on_ping(self, step.ping)
+            if not self._outbox.offer(step.data):
+                self._give_up()
+        elif isinstance(step, Finish):
+            self.finish(step.data)
+        elif isinstance(step, Cut):
+            self._cut(step)
+        elif isinstance(step, Expire):
+            self._around.expire(self.session)
+
+    def _cut(self, cut: Cut) -> None:
+        self._shut()
+        if cut.how == "fin":
+            self._around.start(self._end_tcp)
+            return
+        tcp = tcp_socket_of(self._transport.stream)
+        if tcp is not None:
+            # SO_LINGER with 0 seconds makes close() a reset.
+            linger = struct.pack("ii", 1, 0)
+            tcp.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, linger)
+        self._scope.cancel()
+
+    async def _end_tcp(self) -> None:
+        """FIN behind what was sent; the reading task waits for the client's."""
+        with trio.move_on_after(_CLOSE_TIMEOUT_S):
+            await self._outbox.flushed()
+            stream = self._transport.stream
+            if isinstance(stream, trio.abc.HalfCloseableStream):
+                with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                    await stream.send_eof()
+                await self.ended()
+        self._scope.cancel()
 
     def _give_up(self) -> None:
         """The client reads too slowly: end TCP, as a close frame would wait behind all the rest."""
         if self._scope.cancel_called:
             return
-        self._report(
-            "socket.too-slow", "the client does not read what it is sent", "a client that keeps up"
+        seen = "the client does not read what it is sent"
+        self._violations.report(
+            [self._violation("socket.too-slow", seen, "a client that keeps up")]
         )
+        self._shut()
         self._scope.cancel()
 
-    def _report(self, rule: str, seen: str, expected: str) -> None:
-        self._violations.report(
-            [
-                Violation.of(
-                    rule, seen=seen, expected=expected, connection=self.number, at_ns=now_ns()
-                )
-            ]
-        )
+    # Faults
+
+    def use_faults(self, carrier: FaultCarrier) -> None:
+        """Send everything through these faults from now on."""
+        self.carrier = carrier
+
+    # Heartbeat
 
     def beat(self) -> bytes | None:
         """Do what the heartbeat says is due; returns the close frame that an unanswered PING has
@@ -249,7 +403,9 @@ class Socket:
         if action.violation is not None:
             self._violations.report([action.violation])
         if isinstance(action, SendPing):
-            self.offer_message(ping_message(action.uuid))
+            # Whether it goes out, and when, faults and fragments decide; it counts from then.
+            self.heartbeat.retract(action.uuid)
+            self.offer_message(ping_message(action.uuid), ping=action.uuid)
             return None
         return close_frame(action.code, action.reason).serialize()
 
@@ -263,21 +419,64 @@ class Socket:
             ).serialize()
         return None
 
+    # The end
+
     async def keep_up(self) -> None:
         """Wait until the client has read most of what it was sent; one that does not is closed and
         reported.
         """
         with trio.move_on_after(_KEEP_UP_TIMEOUT_S) as patience:
-            await self.outbox.room()
+            await self._outbox.room()
         if patience.cancelled_caught:
             self._give_up()
 
     async def close(self, frame: bytes) -> None:
-        """Send a close frame, wait for its answer for a moment, end the connection."""
-        if self._closing or self.done.is_set():
-            return
-        self._closing = True
-        self.outbox.end(frame)
+        """Send a close frame, wait for its answer for a moment, end the connection. Faults that
+        hold messages back hold the close frame behind them.
+        """
+        if self.carrier is None:
+            self.finish(frame)
+        else:
+            self.carrier.add([*self.carrier.line.release(), Finish(data=frame)])
+        await self.ended()
+
+    async def ended(self) -> None:
+        """Wait until the connection has ended."""
+        if self._ended is None:
+            self._ended = trio.Event()
+        if not self.is_done:
+            await self._ended.wait()
+
+    def finish(self, frame: bytes) -> None:
+        """Send a close frame now, past all that faults hold back, and nothing behind it; the
+        connection ends when it is answered, or after a moment.
+        """
+        if self.is_open:
+            self._end(frame)
+            self._around.start(self._await_end)
+
+    def forget(self, frame: bytes) -> None:
+        """Like :meth:`finish`, and what the client does from now on is reported nowhere."""
+        self._violations = ViolationLog()
+        self.finish(frame)
+
+    def cut(self, how: Any) -> None:
+        """End TCP without a close frame, by ``fin`` or ``rst``."""
+        self.take(Cut(how=how))
+
+    async def _await_end(self) -> None:
         with trio.move_on_after(_CLOSE_TIMEOUT_S):
-            await self.done.wait()
+            await self.ended()
         self._scope.cancel()
+
+    def _end(self, frame: bytes) -> None:
+        self._shut()
+        self._close_sent = True
+        self._outbox.end(frame)
+
+
+def tcp_socket_of(stream: Any) -> Any:
+    """trio's socket under a stream, through TLS and taps; None where there is none."""
+    while stream is not None and not isinstance(stream, trio.SocketStream):
+        stream = getattr(stream, "transport_stream", None) or getattr(stream, "wrapped", None)
+    return None if stream is None else stream.socket

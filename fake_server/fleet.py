@@ -327,7 +327,7 @@ class Fleet:
         """What the first push of every socket tells. Not to be changed."""
         return self._opening
 
-    def cues(self, number: int) -> Iterator[Cue]:
+    def cues(self, number: int, *, later_ns: int = 0) -> Iterator[Cue]:
         """The first push, due at once, then changes without end; the same for any ``number``.
 
         A change is a message with the device, then one with its position; then, where a tag came
@@ -340,7 +340,7 @@ class Fleet:
         """Never: the server shows its own."""
         return False
 
-    def all_cues(self) -> Iterator[Cue]:
+    def all_cues(self, *, later_ns: int = 0) -> Iterator[Cue]:
         """The cues of the one socket."""
         return self.cues(0)
 

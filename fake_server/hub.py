@@ -1,62 +1,47 @@
-"""All sockets of the server: their heartbeats and timers, and playback to one or to all.
+"""All sockets of the server: who is connected, their heartbeats and timers, and one frame to many.
 
 One task keeps the time of every socket, so that an idle socket costs no timer of its own.
 """
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import math
 import weakref
-from collections.abc import Callable, Iterable
-from typing import Final, Literal, TypeAlias
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
-import msgspec
 import trio
 
-from fake_server.connection import Socket, View, now_ns, timeout_message
+from fake_server.accounts import Accounts
+from fake_server.connection import Socket, now_ns, text_frame, timeout_message
+from fake_server.desk import SessionDesk
+from fake_server.faults import FaultBoard
+from fake_server.faults.carrier import FaultCarrier
+from fake_server.pace import Pace
+from fake_server.playback import PerConnection, Playback, Shared
+from fake_server.sight import Sight
 from fake_server.violation_log import ViolationLog
-from recorder.track.kinds import ping_uuids
+from fake_server.written import Written
 from recorder.track.rules import Rules
-from recorder.track.sessions import Session, Sessions
-from recorder.wire.frames import CloseCode, Frame, Opcode, close_frame
-from replayer.player import play
+from recorder.track.sessions import Session
+from recorder.wire.frames import CloseCode, close_frame
 from replayer.script import Source
 from replayer.state import State
-from replayer.timeline import Cue, CueKind, at_speed, looped, without
 
-__all__ = ["Hub", "Playback"]
-
-_MAX_SESSION_VIEWS: Final = 4096
-"""Of so many sessions the state is kept that REST shows after their sockets closed."""
+__all__ = ["Hub"]
 
 _PONG_GRACE_NS: Final = 10_000_000
 """So long a server waits past the due moment for a pong that was in time, to read it."""
 
-_END_OF_RECORDING: Final = close_frame(CloseCode.NORMAL, "end of the recording").serialize()
-
+_KEEPALIVE: Final = text_frame(b"{}")
+_RESET: Final = close_frame(CloseCode.GOING_AWAY, "reset").serialize()
+_LOGGED_OUT: Final = close_frame(CloseCode.NORMAL, "logged out").serialize()
 
 _Timer: TypeAlias = tuple[int, int, "weakref.ReferenceType[Socket]", Callable[[Socket], None]]
 """When it is due, a number that keeps the order, whose it is, what is to be done."""
-
-
-class Playback(msgspec.Struct, frozen=True):
-    """How a source is played.
-
-    ``mode``: each socket plays the next recorded socket from its start (``per-connection``), or all
-    sockets hear one playback of all recorded sockets merged by time (``shared``). ``speed``: a
-    factor; infinity makes everything due at once. ``at_end``: ``close`` as recorded, ``hold`` the
-    socket open, or ``loop``. ``pings``: ``live`` leaves recorded PINGs out and sends fresh ones;
-    ``recorded`` sends the recorded ones and enforces their uuids. ``start``: what begins shared
-    playback, the first login or the server's start.
-    """
-
-    mode: Literal["per-connection", "shared"] = "per-connection"
-    speed: float = 1.0
-    at_end: Literal["close", "hold", "loop"] = "hold"
-    pings: Literal["live", "recorded"] = "live"
-    start: Literal["login", "now"] = "login"
 
 
 class Hub:
@@ -69,210 +54,259 @@ class Hub:
         source: Source,
         *,
         rules: Rules,
-        playback: Playback,
-        sessions: Sessions,
+        settings: Playback,
+        accounts: Accounts,
+        desk: SessionDesk,
         violations: ViolationLog,
+        written: Written,
+        faults: FaultBoard,
+        pace: Pace,
     ) -> None:
         self.sockets: list[Socket] = []
         self.accepted = 0
-        self._source = source
-        self._rules = rules
-        self._playback = playback
-        self._sessions = sessions
-        self._violations = violations
-        self._views: dict[str, View] = {}
-        self._shared = _SharedPlayback(source) if playback.mode == "shared" else None
-        # Where all is due at once, the clock cannot run before somebody listens, or nobody would
-        # see any of it.
-        self._paced = source.timed and playback.speed != math.inf
+        self.source = source
+        self.rules = rules
+        self.settings = settings
+        self.violations = violations
+        self.written = written
+        self.playback: PerConnection | Shared = (
+            Shared(self) if settings.mode == "shared" else PerConnection(self)
+        )
+        self._accounts = accounts
+        self._all_see_everything = all(accounts.sight(one).everything for one in accounts.emails)
+        self._desk = desk
+        self._faults = faults
+        self._pace = pace
         # Weak, so that a closed socket is not kept until its timers are due.
         self._timers: list[_Timer] = []
         self._timer_numbers = itertools.count()
         self._timer_added = trio.Event()
         self._nursery: trio.Nursery | None = None
+        self.started_ns = 0
+        faults.on_change = self._use_faults
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep time and play to all, until cancelled."""
+        """Keep time and play, until cancelled."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            self.started_ns = now_ns()
             nursery.start_soon(self._keep_time)
-            if self._shared is not None:
-                nursery.start_soon(self._play_to_all, self._shared)
-                if self._playback.start == "now" and self._paced:
-                    self._shared.begin()
+            if isinstance(self.playback, Shared):
+                self.playback.run()
             task_status.started()
 
-    def on_login(self) -> None:
-        """Somebody logged in: shared playback begins, if it was waiting for that."""
-        if self._shared is not None and self._paced:
-            self._shared.begin()
+    def start(self, run: Callable[[], Any]) -> None:
+        """Run a task beside all others. Only while :meth:`run` runs."""
+        if self._nursery is None:
+            raise RuntimeError("FakeServer.run() must run beside handle()")
+        self._nursery.start_soon(run)
 
-    def state_for(self, session: Session) -> State:
-        """What REST shows to a session.
+    def state_for(self, session: Session | None) -> State:
+        """What playback has shown a session."""
+        return self.playback.state_for(session)
 
-        In per-connection playback the state of its furthest socket, kept after that closed; in
-        shared playback the server's; before anything was played, the opening state.
-        """
-        if self._shared is not None:
-            return self._shared.shown
-        view = self._views.get(session.id)
-        return self._source.opening if view is None else view.state
-
-    async def serve(self, stream: trio.abc.Stream, session: Session, early: bytes) -> None:
+    async def serve(
+        self, stream: trio.abc.Stream, session: Session, *, connection: int, early: bytes = b""
+    ) -> None:
         """Play to one client until its socket ends. ``early`` is what it sent behind its handshake
         already.
         """
-        number = self.accepted
         self.accepted += 1
         socket = Socket(
             stream,
-            number=number + 1,
+            number=self.accepted,
+            connection=connection,
             session=session,
-            rules=self._rules,
-            violations=self._violations,
-            view=View(self._source.opening.copy() if self._shared is None else self._shared.shown),
+            sight=self._accounts.sight(session.account),
+            around=self,
         )
         self.sockets.append(socket)
+        self._use_faults_on(socket)
         self._begin_timers(socket)
-        if self._rules.session_timeout_shown == "open" and not self._plays_timeout(number):
-            socket.offer(timeout_message(self._rules))
+        if self.rules.session_timeout_shown == "open" and not self.playback.shows_timeout(socket):
+            socket.offer_message(timeout_message(self.rules))
+        self.playback.joined(socket)
         try:
-            async with trio.open_nursery() as nursery:
-                if self._shared is None:
-                    nursery.start_soon(self._play_to_one, socket, number)
-                else:
-                    for payload in self._shared.played.messages():
-                        socket.offer(Frame.make(Opcode.TEXT, payload).serialize())
-                    self._shared.begin()
-                    if self._shared.closed:
-                        self._close_soon(socket, _END_OF_RECORDING)
-                await socket.run(early)
-                nursery.cancel_scope.cancel()
+            await socket.run(early)
         finally:
             self.sockets.remove(socket)
+            self.playback.left(socket)
+
+    # One frame to many
+
+    def broadcast(self, frame: bytes, message: bytes | None = None) -> int:
+        """Send one frame to every socket that may see ``message``, the text in it (None: everybody
+        may); returns to how many. An account that sees less of it is sent what it sees.
+        """
+        count = 0
+        by_sight: dict[Sight, bytes | None] = {}
+        for socket in self.sockets:
+            sight = socket.sight
+            mine: bytes | None = frame
+            if message is not None and not sight.everything:
+                if sight not in by_sight:
+                    seen = sight.filtered(message)
+                    by_sight[sight] = (
+                        frame if seen is message else None if seen is None else text_frame(seen)
+                    )
+                mine = by_sight[sight]
+            if mine is not None:
+                socket.offer(mine)
+                count += 1
+        return count
+
+    def push(self, message: bytes, *, socket: Socket | None = None) -> int:
+        """Send a text message that no recording holds, to one socket or to all that may see it;
+        returns to how many. REST shows what it says.
+        """
+        self.learn(message)
+        seen = {
+            one: its_message
+            for one in (self.sockets if socket is None else [socket])
+            if one.is_open and (its_message := one.sight.filtered(message)) is not None
+        }
+        for one, its_message in seen.items():
+            one.offer_message(text_frame(its_message))
+        self.playback.pushed(message, seen)
+        return len(seen)
+
+    def on_written(self, kind: str, object_text: bytes) -> None:
+        """A client wrote an object by REST: it is pushed to the sockets that may see it."""
+        self._see_anew()
+        if kind == "beacons" and not self.rules.beacons_pushed:
+            return
+        message = b'{"%s":[%s]}' % (kind.encode("ascii"), object_text)
+        for socket in self.sockets:
+            seen = socket.sight.filtered(message)
+            if seen is not None:
+                socket.offer_message(text_frame(seen))
+
+    def learn(self, message: bytes) -> None:
+        """Devices that accounts name by name may stand in a message that is played."""
+        if self._all_see_everything:
+            return
+        state = State()
+        state.apply(message)
+        if devices := state.objects("devices"):
+            self._accounts.know(devices)
+            self._see_anew()
+
+    def _see_anew(self) -> None:
+        for socket in self.sockets:
+            socket.sight = self._accounts.sight(socket.session.account)
+
+    # Sessions
+
+    def expire(self, session: Session) -> None:
+        """End a session as if its time were over."""
+        self._desk.expire(session.id)
+        self.session_clock_jumped()
+
+    def on_shut(self, socket: Socket) -> None:
+        """A socket begins to end: what its client opens from now on is a reconnection."""
+        self._pace.closed(socket.session.account, now_ns())
+
+    def on_logout(self, session: Session) -> None:
+        """A client logged out; its sockets survive that, or not."""
+        if self.rules.logout_closes_sockets:
+            for socket in self.sockets:
+                if socket.session.id == session.id:
+                    self.close_soon(socket, _LOGGED_OUT)
+
+    def session_clock_jumped(self) -> None:
+        """Sessions may have expired before their time was due."""
+        if self.rules.session_timeout_shown == "expiry":
+            for socket in self.sockets:
+                self._at(now_ns(), socket, self._show_expiry)
+
+    # Faults
+
+    def _use_faults(self) -> None:
+        for socket in self.sockets:
+            self._use_faults_on(socket)
+
+    def _use_faults_on(self, socket: Socket) -> None:
+        injections = self._faults.injections
+        carrier = socket.carrier
+        if carrier is None:
+            line = self._faults.line_for(socket.number)
+            line.set(injections)
+            if not line:
+                return
+            carrier = FaultCarrier(
+                line,
+                socket.take,
+                opened_s=socket.opened_ns / 1e9,
+                start=lambda carrier: self.start(carrier.run),
+            )
+            socket.use_faults(carrier)
+            carrier.wake()
+        else:
+            carrier.add(carrier.line.set(injections))
+
+    # Closing
+
+    def close_soon(self, socket: Socket, frame: bytes) -> None:
+        """Close one socket with this close frame, in a task of its own."""
+        self.start(functools.partial(socket.close, frame))
+
+    def restart(self) -> None:
+        """Close every socket with 1001 and be as after the start; what the old ones still do counts
+        for nothing.
+        """
+        for socket in self.sockets:
+            socket.forget(_RESET)
+        self._pace.clear()
+        self.accepted = 0
+        self.playback.speed = self.settings.speed
+        self.playback.paused = self.settings.paused
+        self.playback.restart()
 
     async def close_all(self, frame: bytes) -> None:
-        """Close every socket with this close frame; each has a moment to answer it."""
-        async with trio.open_nursery() as nursery:
-            for socket in self.sockets:
-                nursery.start_soon(socket.close, frame)
-
-    # Playback
-
-    def _script_of(self, number: int) -> int:
-        """The k-th socket plays the k-th recorded one; when there are no more, the last again."""
-        return min(number, self._source.sockets - 1)
-
-    def _plays_timeout(self, number: int) -> bool:
-        """Whether what this socket is played shows a recorded ``webSessionTimeout``, which stands
-        for the live one.
-
-        It is shown once, so not by a loop; and at the opening of a socket, which nothing in shared
-        playback is.
+        """Close every socket with this close frame, whatever faults would have; each has a moment
+        to answer it.
         """
-        return (
-            self._shared is None
-            and self._playback.at_end != "loop"
-            and self._rules.session_timeout_shown == "open"
-            and self._source.shows_timeout(self._script_of(number))
-        )
-
-    def _cues(
-        self, cues: Callable[[], Iterable[Cue]], *, with_timeout: bool, with_close: bool
-    ) -> Iterable[Cue]:
-        left_out: set[CueKind] = set()
-        if self._playback.pings == "live":
-            left_out.add("ping")
-        if not with_timeout:
-            left_out.add("timeout")
-        if not with_close:
-            left_out.add("close")
-        if self._playback.at_end != "close":
-            # What comes behind, a PING at least, would be read as the rest of it.
-            left_out.add("torn")
-        kinds = frozenset(left_out)
-        looping = self._playback.at_end == "loop"
-        stream = looped(cues, kinds) if looping else without(cues(), kinds)
-        return at_speed(stream, self._playback.speed)
-
-    async def _play_to_one(self, socket: Socket, number: int) -> None:
-        async def perform(cue: Cue) -> None:
-            if cue.kind == "close":
-                await socket.close(cue.data)
-                return
-            self._note_pings(socket, cue)
-            await socket.send(cue.data)
-            self._played(socket, cue)
-
-        cues = self._cues(
-            lambda: self._source.cues(self._script_of(number)),
-            with_timeout=self._plays_timeout(number),
-            with_close=self._playback.at_end == "close",
-        )
-        try:
-            await play(cues, perform)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return
-        if self._playback.at_end == "close":
-            await socket.close(_END_OF_RECORDING)
-
-    def _played(self, socket: Socket, cue: Cue) -> None:
-        view = socket.view
-        view.played += 1
-        if cue.message is not None and cue.text:
-            view.state.apply(cue.message)
-        furthest = self._views.get(socket.session.id)
-        if furthest is not view and (furthest is None or view.played > furthest.played):
-            self._views[socket.session.id] = view
-            if len(self._views) > _MAX_SESSION_VIEWS:
-                del self._views[next(iter(self._views))]
-
-    async def _play_to_all(self, shared: _SharedPlayback) -> None:
-        async def perform(cue: Cue) -> None:
-            shared.fold(cue)
-            for socket in self.sockets:
-                self._note_pings(socket, cue)
-                socket.offer(cue.data)
-            if not self._paced:
-                # Nothing but the readers' pace holds this playback up.
-                for socket in list(self.sockets):
-                    await socket.keep_up()
-            # Cues that are due at once must not keep others from running.
-            await trio.lowlevel.checkpoint()
-
-        await shared.begun.wait()
-        cues = self._cues(self._source.all_cues, with_timeout=False, with_close=False)
-        await play(cues, perform, begun_s=shared.begun_s)
-        if self._playback.at_end == "close":
-            shared.closed = True
-            for socket in self.sockets:
-                self._close_soon(socket, _END_OF_RECORDING)
-
-    def _note_pings(self, socket: Socket, cue: Cue) -> None:
-        """Of a recorded PING that goes out the uuid is what the client must answer now.
-
-        With live PINGs only those go out that stand in one message with something else.
-        """
-        uuids = ping_uuids(cue.message) if cue.message is not None and cue.text else []
-        at_ns = now_ns()
-        for uuid in uuids:
-            self._violations.report(socket.heartbeat.ping_sent(uuid, at_ns))
-        if uuids:
-            due_ns = at_ns + self._rules.ping_interval_ns + _PONG_GRACE_NS
-            self._at(due_ns, socket, self._check_recorded)
-
-    def _close_soon(self, socket: Socket, frame: bytes) -> None:
-        assert self._nursery is not None
-        self._nursery.start_soon(socket.close, frame)
+        sockets = list(self.sockets)
+        for socket in sockets:
+            socket.finish(frame)
+        for socket in sockets:
+            await socket.ended()
 
     # Timers
 
+    def expect_pongs(self, socket: Socket, uuids: list[str]) -> None:
+        """Of recorded PINGs that go out the uuids are what the client must answer now.
+
+        With live PINGs only those go out that stand in one message with something else. Of a socket
+        with faults they count when they go out, if they do.
+        """
+        if socket.carrier is None:
+            at_ns = now_ns()
+            for uuid in uuids:
+                self.violations.report(socket.heartbeat.ping_sent(uuid, at_ns))
+            self._check_recorded_at(socket, at_ns)
+
+    def on_ping(self, socket: Socket, uuid: str) -> None:
+        """A PING went out on a socket with faults, which may have changed its uuid."""
+        at_ns = now_ns()
+        if self.settings.pings == "live":
+            socket.heartbeat.went_out(uuid, at_ns)
+            return
+        found = socket.heartbeat.ping_sent(uuid, at_ns)
+        self.violations.report([one for one in found if one.rule != "ping.repeated-uuid"])
+        self._check_recorded_at(socket, at_ns)
+
+    def _check_recorded_at(self, socket: Socket, at_ns: int) -> None:
+        due_ns = at_ns + self.rules.ping_interval_ns + _PONG_GRACE_NS
+        self._at(due_ns, socket, self._check_recorded)
+
     def _begin_timers(self, socket: Socket) -> None:
-        if self._playback.pings == "live":
+        if self.settings.pings == "live":
             self._at(socket.heartbeat.due_ns, socket, self._beat)
-        expires_ns = self._sessions.expires_ns(socket.session.id)
-        if self._rules.session_timeout_shown == "expiry" and expires_ns is not None:
-            self._at(expires_ns, socket, self._show_expiry)
+        if self.rules.session_timeout_shown == "expiry":
+            self._at(now_ns(), socket, self._show_expiry)
+        if self.rules.keepalive_interval_s:
+            self._keep_alive(socket, first=True)
 
     def _at(self, at_ns: int, socket: Socket, act: Callable[[Socket], None]) -> None:
         timer = (at_ns, next(self._timer_numbers), weakref.ref(socket), act)
@@ -288,10 +322,7 @@ class Hub:
                 continue
             at_ns = now_ns()
             while self._timers and self._timers[0][0] <= at_ns:
-                _, _, reference, act = heapq.heappop(self._timers)
-                socket = reference()
-                if socket is not None and socket.is_open:
-                    act(socket)
+                _act(heapq.heappop(self._timers))
 
     def _beat(self, socket: Socket) -> None:
         if socket.heartbeat.unanswered:
@@ -303,47 +334,36 @@ class Hub:
     def _beat_after_grace(self, socket: Socket) -> None:
         close = socket.beat()
         if close is not None:
-            self._close_soon(socket, close)
+            self.close_soon(socket, close)
         else:
             self._at(socket.heartbeat.due_ns, socket, self._beat)
 
     def _check_recorded(self, socket: Socket) -> None:
         close = socket.check_recorded_pings()
         if close is not None:
-            self._close_soon(socket, close)
+            self.close_soon(socket, close)
+
+    def _keep_alive(self, socket: Socket, *, first: bool = False) -> None:
+        if not first:
+            socket.offer_message(_KEEPALIVE)
+        due_ns = now_ns() + round(self.rules.keepalive_interval_s * 1e9)
+        self._at(due_ns, socket, self._keep_alive)
 
     def _show_expiry(self, socket: Socket) -> None:
         """Show the timeout once the session has ended; a session that was used meanwhile ends
         later.
         """
-        expires_ns = self._sessions.expires_ns(socket.session.id)
-        if expires_ns is not None and expires_ns > now_ns():
-            self._at(expires_ns, socket, self._show_expiry)
-        else:
-            socket.offer_message(timeout_message(self._rules))
+        left_ns = self._desk.expires_in_ns(socket.session.id)
+        if left_ns is not None:
+            self._at(now_ns() + left_ns, socket, self._show_expiry)
+        elif not socket.expiry_shown:
+            socket.expiry_shown = True
+            socket.offer_message(timeout_message(self.rules))
 
 
-class _SharedPlayback:
-    """The one playback that all sockets hear: when it began, what was played, what REST shows."""
-
-    def __init__(self, source: Source) -> None:
-        self.begun = trio.Event()
-        self.begun_s = 0.0
-        self.closed = False
-        """Whether it has ended, and every socket with it."""
-        self.played = State()
-        """What sockets were sent so far: what one that joins now must be told."""
-        self.shown = source.opening.copy()
-        """The same over the opening state: REST knows every device from the start."""
-
-    def begin(self) -> None:
-        """Start the clock, once."""
-        if not self.begun.is_set():
-            self.begun_s = trio.current_time()
-            self.begun.set()
-
-    def fold(self, cue: Cue) -> None:
-        """A cue is played."""
-        if cue.message is not None and cue.text:
-            self.played.apply(cue.message)
-            self.shown.apply(cue.message)
+def _act(timer: _Timer) -> None:
+    # A function of its own, so that no frame keeps the socket until the next timer is due.
+    _, _, reference, act = timer
+    socket = reference()
+    if socket is not None and socket.is_open:
+        act(socket)

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 import trio
 
 from fake_server.accounts import Accounts
-from fake_server.asgi import ASGIApp
-from fake_server.front import Front
-from fake_server.hub import Hub, Playback
-from fake_server.login import LoginFirst
+from fake_server.admin import Admin
+from fake_server.connection import now_ns
+from fake_server.control import Control
+from fake_server.desk import SessionDesk
+from fake_server.exchange import Answer, HttpRequest
+from fake_server.faults import FaultBoard, Injection
+from fake_server.front import Front, TapStream
+from fake_server.handshake import Gate
+from fake_server.hub import Hub
+from fake_server.pace import Pace
+from fake_server.playback import Playback
 from fake_server.violation_log import ViolationLog
+from fake_server.written import Written
 from recorder.track.rules import Rules
-from recorder.track.sessions import Sessions
 from recorder.track.violations import Violation
 from recorder.wire.frames import CloseCode, close_frame
 from replayer.script import Source
 
 __all__ = ["FakeServer"]
 
+_ADMIN: Final = "/__admin"
+_STOPPING: Final = close_frame(CloseCode.GOING_AWAY, "the server stops").serialize()
+
 
 class FakeServer:
     """A Track backend that plays ``source`` and enforces ``rules``.
 
-    ``hub.sockets`` are the open sockets, ``violations`` what clients did against the manual. Times
-    are of trio's clock, so that a test may serve under a mock clock over memory streams: ``await
-    server.run()`` in a nursery, then ``await server.handle(stream)`` for each connection;
+    ``violations`` is what clients did against the manual, ``faults`` what goes wrong on purpose
+    (``fault_seed`` decides all chance in it), ``control`` what a test or a person may do meanwhile:
+    pause, push, drop, let a day pass. ``hub.sockets`` are the open sockets. ``admin_token`` opens
+    ``/__admin`` to other machines. ``tap`` wraps each connection's stream, to record it.
+
+    Times are of trio's clock, so that a test may serve under a mock clock over memory streams:
+    ``await server.run()`` in a nursery, then ``await server.handle(stream)`` for each connection;
     :meth:`serve` does both for listeners.
     """
 
@@ -37,46 +52,72 @@ class FakeServer:
         accounts: Accounts | None = None,
         rules: Rules | None = None,
         playback: Playback | None = None,
+        faults: Iterable[Injection] = (),
+        fault_seed: int = 0,
+        admin_token: str | None = None,
         on_violation: Callable[[Violation], None] | None = None,
+        tap: TapStream | None = None,
     ) -> None:
         self.rules = rules or Rules()
         self.accounts = accounts or Accounts()
         self.violations = ViolationLog(on_violation)
-        self.sessions = Sessions(self.rules)
+        self.desk = SessionDesk(self.rules, now_ns)
+        self.written = Written()
+        self.faults = FaultBoard(faults, seed=fault_seed)
+        pace = Pace(self.rules)
         self.hub = Hub(
             source,
             rules=self.rules,
-            playback=playback or Playback(),
-            sessions=self.sessions,
+            settings=playback or Playback(),
+            accounts=self.accounts,
+            desk=self.desk,
             violations=self.violations,
+            written=self.written,
+            faults=self.faults,
+            pace=pace,
+        )
+        self.control = Control(
+            self.hub,
+            accounts=self.accounts,
+            desk=self.desk,
+            violations=self.violations,
+            written=self.written,
+            faults=self.faults,
         )
         self._source = source
-        app = LoginFirst(
-            self._make_rest,
-            accounts=self.accounts,
-            sessions=self.sessions,
-            rules=self.rules,
-            on_login=self.hub.on_login,
-        )
-        self._front = Front(
-            app, self.hub, sessions=self.sessions, rules=self.rules, violations=self.violations
-        )
+        self._rest: Callable[[HttpRequest], Answer] | None = None
+        self._admin = Admin(self.control, token=admin_token)
+        gate = Gate(rules=self.rules, desk=self.desk, pace=pace, violations=self.violations)
+        self._front = Front(self._answer, self.hub, gate, faults=self.faults, tap=tap)
 
-    def _make_rest(self) -> ASGIApp:
-        from fake_server.rest import rest_application
+    def _answer(self, request: HttpRequest) -> Answer:
+        if request.path == _ADMIN or request.path.startswith(_ADMIN + "/"):
+            return self._admin(request)
+        return self._get_rest()(request)
 
-        app: ASGIApp = rest_application(
-            self._source,
-            self.hub.state_for,
-            accounts=self.accounts,
-            sessions=self.sessions,
-            rules=self.rules,
-            violations=self.violations,
-        )
-        return app
+    def _get_rest(self) -> Callable[[HttpRequest], Answer]:
+        if self._rest is None:
+            from fake_server.rest import Rest
+
+            self._rest = Rest(
+                self._source,
+                self.hub.state_for,
+                accounts=self.accounts,
+                desk=self.desk,
+                rules=self.rules,
+                violations=self.violations,
+                written=self.written,
+                on_login=lambda session: self.hub.playback.on_login(),
+                on_logout=self.hub.on_logout,
+                on_written=self.hub.on_written,
+            )
+        return self._rest
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep time and playback going, until cancelled."""
+        # The listener listens already, and nobody waits longer. Later there may be no file
+        # descriptor left to import with.
+        self._get_rest()
         await self.hub.run(task_status=task_status)
 
     async def handle(self, stream: trio.abc.Stream) -> None:
@@ -85,7 +126,7 @@ class FakeServer:
 
     async def stop(self) -> None:
         """Close every socket with 1001; cancel what runs the server after it."""
-        await self.hub.close_all(close_frame(CloseCode.GOING_AWAY, "the server stops").serialize())
+        await self.hub.close_all(_STOPPING)
 
     async def serve(
         self,
@@ -96,5 +137,5 @@ class FakeServer:
         """Serve listeners until cancelled; they are closed then."""
         async with trio.open_nursery() as nursery:
             await nursery.start(self.run)
-            await nursery.start(trio.serve_listeners, self.handle, list(listeners))
+            await nursery.start(trio.serve_listeners, self._front.handle, list(listeners))
             task_status.started()

@@ -29,3 +29,8 @@ class ViolationLog:
             self.latest.append(violation)
             if self._on_violation is not None:
                 self._on_violation(violation)
+
+    def clear(self) -> None:
+        """Forget them."""
+        self.counts.clear()
+        self.latest.clear()

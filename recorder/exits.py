@@ -36,7 +36,7 @@ MEANINGS: Final[dict[Exit, str]] = {
     Exit.DIFFERENT: "the answer is no: recordings differ, or a check failed",
     Exit.USAGE: "the command line is wrong",
     Exit.BAD_DATA: "an input file does not hold what it should",
-    Exit.NO_INPUT: "an input file cannot be opened",
+    Exit.NO_INPUT: "an input file, or the program to run, cannot be opened",
     Exit.UNREACHABLE: "nothing answers at that address, or the port is taken",
     Exit.BUG: "a bug in the tool; please report the traceback",
     Exit.EXISTS: "the output exists already (see --force) or cannot be made",

@@ -64,13 +64,17 @@ class Source(Protocol):
     def opening(self) -> State:
         """The state before any socket has played. Not to be changed."""
 
-    def cues(self, number: int) -> Iterable[Cue]:
-        """What the server sent on socket ``number`` (from 0), ``at_ns`` from its opening."""
+    def cues(self, number: int, *, later_ns: int = 0) -> Iterable[Cue]:
+        """What the server sent on socket ``number`` (from 0), ``at_ns`` from its opening.
+
+        ``later_ns`` is how much later than the first this round of a loop begins: a source whose
+        dates are the present's moves them by it, any other takes no notice.
+        """
 
     def shows_timeout(self, number: int) -> bool:
         """Whether socket ``number`` shows a ``webSessionTimeout``."""
 
-    def all_cues(self) -> Iterable[Cue]:
+    def all_cues(self, *, later_ns: int = 0) -> Iterable[Cue]:
         """The cues of all sockets by time, each message whole, ``at_ns`` from the first opening."""
 
     def answer(self, method: str, target: str) -> RecordedAnswer | None:
@@ -144,13 +148,13 @@ class Script:
             self._opening = state
         return self._opening
 
-    def cues(self, number: int) -> list[Cue]:
+    def cues(self, number: int, *, later_ns: int = 0) -> list[Cue]:
         return self._sockets[number][1]
 
     def shows_timeout(self, number: int) -> bool:
         return any(cue.kind == "timeout" for cue in self._sockets[number][1])
 
-    def all_cues(self) -> Iterator[Cue]:
+    def all_cues(self, *, later_ns: int = 0) -> Iterator[Cue]:
         first_ns = min(opened_ns for opened_ns, _ in self._sockets)
         return merged(
             whole_messages(_later(cues, opened_ns - first_ns)) for opened_ns, cues in self._sockets

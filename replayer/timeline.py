@@ -1,4 +1,4 @@
-"""Cues, and pure transforms of their streams: speed, loop, merge.
+"""Cues, and pure transforms of their streams: loop, merge, start in the middle.
 
 A cue is what a server shall put on one socket, and when. Streams of cues are plain iterators in the
 order of ``at_ns``, so that an endless fleet and a recording play through the same code.
@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
-__all__ = ["Cue", "CueKind", "at_speed", "looped", "merged", "whole_messages", "without"]
+__all__ = ["Cue", "CueKind", "looped", "may_begin_with", "merged", "whole_messages", "without"]
 
 CueKind = Literal["data", "ping", "timeout", "control", "close", "torn"]
 """``data``, a frame of a message; ``ping``, of a PING message; ``timeout``, of the
@@ -39,18 +39,12 @@ class Cue(msgspec.Struct, frozen=True, gc=False):
     text: bool = True
 
 
-def at_speed(cues: Iterable[Cue], speed: float) -> Iterator[Cue]:
-    """The cues at ``speed`` times the recorded pace; infinity makes all of them due at once."""
-    if speed == 1.0:
-        return iter(cues)
-    return (msgspec.structs.replace(cue, at_ns=int(cue.at_ns / speed)) for cue in cues)
-
-
 def looped(
-    cues: Callable[[], Iterable[Cue]], left_out: frozenset[CueKind] = frozenset()
+    cues: Callable[[int], Iterable[Cue]], left_out: frozenset[CueKind] = frozenset()
 ) -> Iterator[Cue]:
     """The cues but those of some kinds, again and again.
 
+    ``cues`` is called for each round with how much later than the first it begins, in nanoseconds.
     Each round begins when the one before had its last cue, of whatever kind, at least a second
     after its own beginning. Ends if a round has nothing to play.
     """
@@ -58,7 +52,7 @@ def looped(
     while True:
         last_ns = 0
         played = False
-        for cue in cues():
+        for cue in cues(start_ns):
             last_ns = cue.at_ns
             if cue.kind not in left_out:
                 played = True
@@ -97,3 +91,10 @@ def merged(streams: Iterable[Iterable[Cue]]) -> Iterator[Cue]:
 def without(cues: Iterable[Cue], kinds: frozenset[CueKind]) -> Iterator[Cue]:
     """The cues of other kinds."""
     return (cue for cue in cues if cue.kind not in kinds)
+
+
+def may_begin_with(cue: Cue, position_ns: int) -> bool:
+    """Whether a playback that begins at ``position_ns`` begins with this cue: it is not earlier,
+    and not within a message.
+    """
+    return cue.at_ns >= position_ns and not (cue.kind != "torn" and cue.data[0] & 0x0F == 0)

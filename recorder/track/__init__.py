@@ -19,7 +19,8 @@ from recorder.track.kinds import (
     pong_text,
     read_message,
 )
-from recorder.track.rules import Rules, load_rules
+from recorder.track.rules import Rules
+from recorder.track.rules_file import load_rules
 from recorder.track.sessions import Session, SessionProblem, Sessions, random_session_id
 from recorder.track.violations import RULES, Violation, handshake_violations, session_violation
 

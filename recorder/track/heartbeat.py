@@ -78,6 +78,7 @@ class Heartbeat:
     """
 
     __slots__ = (
+        "_again",
         "_answered",
         "_broken",
         "_connection",
@@ -100,6 +101,8 @@ class Heartbeat:
         # A past PING that no pong has come for keeps its _Sent; an answered one, in time or late,
         # has None.
         self._past: dict[str, _Sent | None] = {}
+        # How often an open PING was sent again: so many more pongs are no fault of the client's.
+        self._again: dict[str, int] = {}
         self._broken = False
         self._pings = 0
         self._answered = 0
@@ -185,6 +188,9 @@ class Heartbeat:
             return []
         if uuid in self._past:
             if (given_up := self._past[uuid]) is None:
+                if self._again.get(uuid):
+                    self._again[uuid] -= 1
+                    return []
                 return [self._wrong_pong("pong.repeated", text, at_ns)]
             self._past[uuid] = None
             return [self._late(uuid, given_up, at_ns)]
@@ -216,6 +222,19 @@ class Heartbeat:
         self._sent(uuid, at_ns, self._due_ns)
         return SendPing(uuid, violation)
 
+    def retract(self, uuid: str) -> None:
+        """The PING that :meth:`tick` returned did not go out: nobody owes its pong."""
+        if self._open.pop(uuid, None) is not None:
+            self._pings -= 1
+
+    def went_out(self, uuid: str, at_ns: int) -> None:
+        """A PING that was retracted went out after all, or another in its place. It is to be
+        answered before the next one is due, and never within less than half an interval.
+        """
+        interval_ns = self._rules.ping_interval_ns
+        in_time = self._due_ns - at_ns >= interval_ns // 2
+        self._sent(uuid, at_ns, self._due_ns if in_time else at_ns + interval_ns)
+
     def finish(self, at_ns: int) -> list[Violation]:
         """The socket ended: ``pong.missing`` for each open PING whose deadline has come. Younger
         ones stay unanswered.
@@ -224,8 +243,10 @@ class Heartbeat:
 
     def _sent(self, uuid: str, at_ns: int, deadline_ns: int) -> list[Violation]:
         found = []
-        if uuid in self._open and at_ns > self._open[uuid].deadline_ns:
-            found.append(self._give_up(uuid, at_ns))
+        if uuid in self._open:
+            self._again[uuid] = self._again.get(uuid, 0) + 1
+            if at_ns > self._open[uuid].deadline_ns:
+                found.append(self._give_up(uuid, at_ns))
         # Taken out first, so that a repeated uuid moves to the end of the order.
         self._open.pop(uuid, None)
         self._open[uuid] = _Sent(at_ns, deadline_ns)
@@ -248,7 +269,9 @@ class Heartbeat:
     def _keep_past(self, uuid: str, sent: _Sent | None) -> None:
         self._past[uuid] = sent
         if len(self._past) > REMEMBERED_PINGS:
-            del self._past[next(iter(self._past))]
+            forgotten = next(iter(self._past))
+            del self._past[forgotten]
+            self._again.pop(forgotten, None)
 
     def _count(self, uuid: str, round_trip_ns: int) -> None:
         self._answered += 1

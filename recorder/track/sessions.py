@@ -105,6 +105,16 @@ class Sessions:
         """End a session; its id is unknown from now on. Without effect if it does not live."""
         self._live.pop(session_id, None)
 
+    def expire(self, session_id: str) -> None:
+        """Let a session expire before its time. Without effect if it does not live."""
+        if self._live.pop(session_id, None) is not None:
+            self._remember_expired(session_id)
+
+    def live(self, at_ns: int) -> list[Session]:
+        """The live sessions, the ones to expire next in front."""
+        self._expire(at_ns)
+        return [session for session, _ in self._live.values()]
+
     def expires_ns(self, session_id: str) -> int | None:
         """When the session ends unless it is renewed; None if there is none."""
         entry = self._live.get(session_id)
@@ -138,6 +148,9 @@ class Sessions:
             if at_ns - last_ns < timeout_ns:
                 return
             del self._live[session_id]
-            self._expired[session_id] = None
-            if len(self._expired) > REMEMBERED_EXPIRED:
-                self._expired.popitem(last=False)
+            self._remember_expired(session_id)
+
+    def _remember_expired(self, session_id: str) -> None:
+        self._expired[session_id] = None
+        if len(self._expired) > REMEMBERED_EXPIRED:
+            self._expired.popitem(last=False)

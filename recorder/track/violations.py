@@ -41,11 +41,36 @@ RULES: Final[dict[str, tuple[str, str]]] = {
     "handshake.bad-version": ("RFC 6455 4.2.1", "The Sec-WebSocket-Version is 13."),
     "frame.broken": ("RFC 6455 5", "A client's frames are masked, whole and of known kinds."),
     "socket.too-slow": ("3", "A client reads what it is sent."),
+    "login.refused": (
+        "2",
+        "A login has the email and the password of an account, as form fields.",
+    ),
+    "handshake.no-upgrade": ("3.2", "The socket is asked for with an upgrade to a WebSocket."),
+    "text.unknown": ("3.3", "A client says nothing on the socket but pongs."),
+    "socket.reconnect": ("3", "A client whose socket ended waits before it opens another."),
+    "rest.wrong-method": ("4.1", "An endpoint is called with a method that it has."),
+    "rest.bad-value": (
+        "4",
+        "Ids are numbers, dates have a time and a zone (a `+` in a URL is %2B), bodies are JSON.",
+    ),
+    "rest.unknown-id": ("4.1", "A call names objects that there are, and that the account sees."),
+    "rest.unknown-parameter": ("4", "A call has only parameters that its endpoint knows."),
+    "rest.partial-put": ("4.1", "A PUT sends the full object: what it leaves out is lost."),
+    "rest.mismatched-put": ("4.1", "The id in the path of a PUT is the one in its body."),
+    "rest.polling": ("3", "Changes come by the socket; REST is not asked for them all the time."),
+    "report.no-accept": (
+        "4.6",
+        "A report is asked for with Accept: application/json, or it is a spreadsheet.",
+    ),
     "rest.not-recorded": ("4", "A REST call is one that the server computes or has recorded."),
 }
 """Every rule: its id, with the section of the manual (or of an RFC) that it stands in, and what it
 asks, in one sentence.
 """
+
+
+_MAX_SEEN: Final = 400
+"""Many violations are kept, and what a client sends may be long."""
 
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,9 +99,11 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True):
         at_ns: int | None = None,
     ) -> Violation:
         """A violation of a rule, its section looked up. Raises KeyError if :data:`RULES` has no
-        such rule.
+        such rule. A long ``seen`` is cut.
         """
         section, _ = RULES[rule]
+        if len(seen) > _MAX_SEEN:
+            seen = seen[:_MAX_SEEN] + "…"
         return cls(
             rule=rule,
             section=section,

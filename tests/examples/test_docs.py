@@ -21,6 +21,7 @@ import pytest
 
 from recorder.model import KnownEntry
 from recorder.track import Rules
+from recorder.track.violations import RULES
 from tests.processes import clean_environment
 from tests.programs import BIN, require
 
@@ -139,8 +140,36 @@ def test_the_table_of_rules_is_that_of_the_code() -> None:
     page = (ROOT / "docs" / "track-protocol.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| `(.+?)` \|", page.partition("## Rules")[2], re.M)
     shown = tomllib.loads("\n".join(f"{name} = {value}" for name, value in rows))
+    shown["tolerated_parameters"] = tuple(shown["tolerated_parameters"])
     assert shown == msgspec.to_builtins(Rules())
     assert list(shown) == list(Rules.__struct_fields__)
+
+
+def test_the_tables_of_facts_name_every_rule_and_tests_that_there_are() -> None:
+    page = (ROOT / "docs" / "track-protocol.md").read_text()
+    facts = page.partition("## Login")[2].partition("## What a client does wrong")[0]
+    rows = [re.split(r" ?\| ?", row) for row in re.findall(r"^\| (.+) \|$", facts, re.M)]
+    rows = [row for row in rows if row[0] not in ("fact", "---") and not row[0].startswith("---")]
+    ruled = {name for row in rows for name in re.findall(r"`(\w+)`", row[2]) if name != "user"}
+    # What is ours and no fact about the backend.
+    ours = {
+        "strict",
+        "max_polls_per_minute",
+        "reconnect_delay_min_s",
+        "reconnects_without_delay",
+    }
+    assert ruled | ours == set(Rules.__struct_fields__)
+    for row in rows:
+        (where, name) = re.fullmatch(r"`([\w/]+\.py)::(test_\w+)`", row[3]).groups()
+        tests = (ROOT / "tests" / "fake_server" / where).read_text()
+        assert re.search(rf"^(async )?def {name}\(", tests, re.M), row
+
+
+def test_the_table_of_violations_is_that_of_the_code() -> None:
+    page = (ROOT / "docs" / "track-protocol.md").read_text()
+    table = page.partition("## What a client does wrong")[2].partition("## Rules")[0]
+    rows = re.findall(r"^\| `([\w.-]+)` \| (.+?) \| (.+) \|$", table, re.M)
+    assert {name: (section, asked) for name, section, asked in rows} == RULES
 
 
 def test_the_format_page_names_every_kind_of_entry() -> None:

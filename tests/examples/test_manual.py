@@ -1,4 +1,4 @@
-"""Every curl command of the manual's sections 2, 3.2, 3.6 and 4.2 to 4.5, run by real curl against
+"""Every curl command of the manual's sections 2, 3.2, 3.6 and 4.2 to 4.7, run by real curl against
 the fake.
 
 The scripts in `manual/` are the manual's own, with the line continuations that print lost. Host and
@@ -162,3 +162,43 @@ def test_section_4_4_filters_devices_by_name(url: str, logged_in: Path) -> None:
 def test_section_4_5_filters_beacons_by_major_and_minor(url: str, logged_in: Path) -> None:
     answer = json.loads(run_script("section-4.5.sh", url, logged_in))
     assert answer == the_manuals("4.5-beacons-794513676.json")
+
+
+def test_section_4_6_fetches_the_route_though_its_filters_are_lost(
+    url: str, tmp_path: Path
+) -> None:
+    # The unquoted `&` of the script puts an assignment into the background: FILTERS stays empty,
+    # and the query ends with `&`.
+    (tmp_path / "userdata").write_text("EMAIL=account@yourdomain.de\nPASSWORD=9ejKJJAYKw3VCWev\n")
+    output = run_script("section-4.6.sh", url, tmp_path)
+    first, _, route = output.partition("\n")
+    assert first == "Logged In..."
+    assert json.loads(route) == the_manuals("3.6-positions-794513912.json")["positions"]
+    assert not (tmp_path / "track_cookie").exists()
+
+
+def test_section_4_6_has_the_example_of_the_device_that_it_names(url: str, logged_in: Path) -> None:
+    # What the manual prints is of device 794524647: another run of its guide than that of 4.4.
+    span = "from=2025-02-21T10%3A00%3A00.000Z&to=2025-02-21T20%3A00%3A00.000Z"
+    done = subprocess.run(
+        [
+            *("curl", "-s", "-b", "track_cookie", "-H", "Accept: application/json"),
+            f"{url}/api/reports/route?deviceId=794524647&{span}&filterFlapping=true",
+        ],
+        cwd=logged_in,
+        capture_output=True,
+        timeout=30,
+        check=True,
+    )
+    assert json.loads(done.stdout) == the_manuals("4.6-positions-794524664.json")
+
+
+def test_section_4_7_updates_a_beacon(url: str, logged_in: Path) -> None:
+    output = run_script("section-4.7.sh", url, logged_in)
+    beacon_id, _, answer = output.partition("\n")
+    assert beacon_id == "794524643"
+    assert json.loads(answer) == the_manuals("4.7-beacons-794524643.json")
+    # Its numbers stand as curl sent them; the backend's own would show 100.
+    assert '"batteryLevel":100.0' in answer
+    listed = json.loads(run_script("section-4.5.sh", url, logged_in))
+    assert listed == the_manuals("4.5-beacons-794513676.json")

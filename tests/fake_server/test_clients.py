@@ -20,7 +20,7 @@ import trio
 import websockets
 import websockets.sync.client
 
-from fake_server.hub import Playback
+from fake_server.playback import Playback
 from fake_server.server import FakeServer
 from recorder.model import Entry
 from recorder.track.rules import Rules
@@ -193,7 +193,7 @@ async def test_a_websockets_client_that_does_not_pong_is_told_why_it_is_closed(
         return received.code, received.reason
 
     async with listening(script_of(tmp_path, [*upgrade(), said(TIMEOUT)])) as (server, port):
-        session = server.sessions.login("demo@example.com", round(trio.current_time() * 1e9))
+        session = server.desk.login("demo@example.com")
         with trio.fail_after(10):
             cookie = f"JSESSIONID={session.id}"
             told = await trio.to_thread.run_sync(hear, port, cookie)

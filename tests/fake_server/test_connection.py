@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fake_server.connection import MAX_CLIENT_MESSAGE_BYTES
-from fake_server.hub import Playback
+from fake_server.playback import Playback
 from fake_server.server import FakeServer
 from recorder.track.kinds import ping_uuids
 from recorder.track.rules import Rules
@@ -248,7 +248,8 @@ async def test_sockets_are_judged_each_by_its_own_pongs(
         assert len(pings_of(await careful.listen(until_s=200))) == 5
         wrong, missing = fake.server.violations.latest
     assert (wrong.rule, missing.rule) == ("pong.wrong-uuid", "pong.missing")
-    assert wrong.connection == missing.connection == 1
+    # Connection 1 was the login's.
+    assert wrong.connection == missing.connection == 2
 
 
 async def test_where_the_rules_ignore_it_an_unanswered_ping_is_only_reported(
@@ -260,14 +261,17 @@ async def test_where_the_rules_ignore_it_an_unanswered_ping_is_only_reported(
     assert len(pings_of(heard)) == 10
 
 
-async def test_other_texts_are_ignored(autojump_clock: trio.testing.MockClock) -> None:
+async def test_other_texts_are_reported_and_ignored(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     async with serving(quiet()) as fake:
         client = await fake.socket()
         for words in ("hello", "", "{}", '{"status":[]}'):
             await client.text(words)
         await client.send(Frame.make(Opcode.BINARY, b"\xff", mask=MASK))
         heard = await client.listen(until_s=31)
-        assert fake.rules_broken == []
+        assert fake.rules_broken == ["text.unknown"] * 4
+        assert fake.server.violations.latest[0].seen == "the client sent 'hello'"
     assert data_of(heard) == [(0, text(TIMEOUT))]
 
 
@@ -337,7 +341,7 @@ async def test_a_frame_that_breaks_rfc_6455_ends_the_socket_with_the_right_code(
 ) -> None:
     code, data = BROKEN[name]
     async with serving(quiet()) as fake:
-        client = await fake.socket(early=data if early else b"")
+        client = await fake.socket(await fake.cookie(), early=data if early else b"")
         if not early:
             await client.stream.send_all(data)
         await client.stream.send_all(Frame.make(Opcode.PING, b"?", mask=MASK).serialize())
@@ -345,8 +349,8 @@ async def test_a_frame_that_breaks_rfc_6455_ends_the_socket_with_the_right_code(
         assert [one.frame.close_code for one in heard] == [None, code]
         assert heard[-1].frame.check("server") == []
         assert heard[-1].frame.close_reason
-        assert fake.rules_broken == ["frame.broken"]
-        assert fake.server.violations.latest[0].connection == 1
+        assert [rule for rule in fake.rules_broken if rule != "text.unknown"] == ["frame.broken"]
+        assert fake.server.violations.latest[-1].connection == 2
         # The server goes on.
         await (await fake.socket()).expect(TIMEOUT)
 
@@ -358,7 +362,7 @@ async def test_the_largest_message_that_is_allowed_is_taken(
         client = await fake.socket()
         await client.text(b"x" * BIG)
         heard = await client.listen(until_s=31)
-        assert fake.rules_broken == []
+        assert fake.rules_broken == ["text.unknown"]
     assert len(pings_of(heard)) == 1
 
 

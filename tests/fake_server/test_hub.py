@@ -15,7 +15,7 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fake_server.hub import Playback
+from fake_server.playback import Playback
 from recorder.model import Bytes
 from recorder.track.rules import Rules
 from recorder.wire.frames import Frame, Opcode, close_frame
@@ -274,7 +274,7 @@ class _Impatient(Script):
 
     rounds = 0
 
-    def cues(self, number: int) -> Any:
+    def cues(self, number: int, *, later_ns: int = 0) -> Any:
         self.rounds += 1
         if self.rounds > 1000:
             raise RuntimeError("a thousand rounds at one moment")

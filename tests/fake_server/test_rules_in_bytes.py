@@ -13,9 +13,16 @@ import trio.testing
 
 from recorder.track.rules import Rules
 from recorder.wire.frames import close_frame
-from tests.fake_server.support import Fake, handshake, pings_of, quiet, serving, text
-
-FORM = "application/x-www-form-urlencoded"
+from tests.fake_server.rest.test_rules_in_bytes_of_rest import CASES as OF_REST
+from tests.fake_server.support import (
+    TIMEOUT,
+    Fake,
+    handshake,
+    pings_of,
+    quiet,
+    serving,
+    text,
+)
 
 
 async def opening(fake: Fake) -> bytes:
@@ -56,14 +63,82 @@ async def no_session(fake: Fake) -> bytes:
     return b"%d %s" % (answer.status, re.findall(rb"<h1>(.*)</h1>", answer.body)[0])
 
 
-def posting(body: bytes, content_type: str = FORM) -> Callable[[Fake], Awaitable[bytes]]:
-    async def post(fake: Fake) -> bytes:
-        answer = await fake.http().ask(
-            "/api/session", method="POST", body=body, Content_Type=content_type
-        )
-        return b"%d" % answer.status
+async def dead_session(fake: Fake) -> bytes:
+    http = fake.http()
+    await http.send(handshake("JSESSIONID=node0dead.node0"))
+    return b"%d" % (await http.answer()).status
 
-    return post
+
+async def no_upgrade(fake: Fake) -> bytes:
+    answer = await fake.http().ask("/api/socket")
+    return b"%d %s" % (answer.status, (answer.header("Allow") or "").encode())
+
+
+async def no_key(fake: Fake) -> bytes:
+    http = fake.http()
+    await http.send(handshake(await fake.cookie(), key=None))
+    return b"%d" % (await http.answer()).status
+
+
+async def after_hello(fake: Fake) -> bytes:
+    """What a socket hears after it said something that is no pong."""
+    client = await fake.socket()
+    await client.expect(TIMEOUT)
+    client.read = b""
+    await client.text("hello")
+    await client.listen(until_s=1)
+    return client.read
+
+
+async def after_logout(fake: Fake) -> bytes:
+    cookie = await fake.cookie()
+    client = await fake.socket(cookie)
+    await client.expect(TIMEOUT)
+    client.read = b""
+    assert (await fake.http().ask("/api/session", method="DELETE", Cookie=cookie)).status == 204
+    await client.listen(until_s=1)
+    return client.read
+
+
+async def a_day_after_login_and_less_after_the_handshake(fake: Fake) -> bytes:
+    cookie = await fake.cookie()
+    await trio.sleep(80_000)
+    await fake.socket(cookie)
+    await trio.sleep(10_000)
+    return b"%d" % (await fake.http().ask("/api/devices", Cookie=cookie)).status
+
+
+async def quarter_of_a_minute(fake: Fake) -> bytes:
+    client = await fake.socket()
+    await client.expect(TIMEOUT)
+    heard = await client.listen(until_s=16)
+    return b" ".join(b"%g %s" % (one.at_s, one.frame.payload) for one in heard)
+
+
+async def after_a_new_beacon(fake: Fake) -> bytes:
+    cookie = await fake.cookie()
+    client = await fake.socket(cookie)
+    await client.expect(TIMEOUT)
+    answer = await fake.http().ask(
+        "/api/beacons",
+        method="POST",
+        body=b'{"name":"new"}',
+        Cookie=cookie,
+        Content_Type="application/json",
+    )
+    assert answer.status == 200
+    heard = await client.listen(until_s=1)
+    return b" ".join(one.frame.payload.partition(b":")[0] for one in heard)
+
+
+async def storm(fake: Fake) -> bytes:
+    """What is reported of a client that opens a socket six times, each as soon as the last one has
+    ended.
+    """
+    cookie = await fake.cookie()
+    for _ in range(6):
+        await (await fake.socket(cookie)).close()
+    return " ".join(fake.rules_broken).encode()
 
 
 class Case(NamedTuple):
@@ -118,16 +193,32 @@ CASES = {
     "status_no_session": Case(
         403, no_session, b"503 503 - Service Unavailable", b"403 403 - Forbidden"
     ),
-    "status_wrong_password": Case(
-        403, posting(b"email=demo%40example.com&password=x"), b"401", b"403"
+    "strict": Case(
+        True, after_hello, b"", close_frame(1008, "text.unknown, manual 3.3").serialize()
     ),
-    "status_missing_field": Case(422, posting(b"email=demo%40example.com"), b"400", b"422"),
-    "status_json_login": Case(400, posting(b"{}", "application/json"), b"415", b"400"),
+    "other_client_text": Case(
+        "close", after_hello, b"", close_frame(1008, "only pongs are taken").serialize()
+    ),
+    "status_dead_session": Case(403, dead_session, b"503", b"403"),
+    "status_no_upgrade": Case(400, no_upgrade, b"405 GET", b"400 "),
+    "status_bad_handshake": Case(426, no_key, b"400", b"426"),
+    "logout_closes_sockets": Case(
+        True, after_logout, b"", close_frame(1000, "logged out").serialize()
+    ),
+    "handshake_renews_session": Case(
+        False, a_day_after_login_and_less_after_the_handshake, b"200", b"401"
+    ),
+    "keepalive_interval_s": Case(5.0, quarter_of_a_minute, b"", b"5 {} 10 {} 15 {}"),
+    "beacons_pushed": Case(False, after_a_new_beacon, b'{"beacons"', b""),
+    "reconnect_delay_min_s": Case(0, storm, b"socket.reconnect socket.reconnect", b""),
+    "reconnects_without_delay": Case(
+        4, storm, b"socket.reconnect socket.reconnect", b"socket.reconnect"
+    ),
 }
 
 
 def test_every_field_of_the_rules_has_a_case() -> None:
-    assert set(CASES) == set(Rules.__struct_fields__)
+    assert {*CASES, *OF_REST} == set(Rules.__struct_fields__)
 
 
 @pytest.mark.parametrize("field", CASES)

@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from fake_server.accounts import Accounts
-from fake_server.hub import Playback
+from fake_server.playback import Playback
 from fake_server.server import FakeServer
 from recorder.credentials import Credentials
 from recorder.track.rules import Rules
@@ -243,4 +243,4 @@ async def test_no_violation_holds_the_cookie(autojump_clock: trio.testing.MockCl
         await rest_status(fake, cookie + "x")
         assert len(fake.server.violations.latest) == 3
         assert secret not in str(list(fake.server.violations.latest))
-        assert secret not in repr(fake.server.sessions)
+        assert secret not in repr(fake.server.desk)

@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from fake_server.hub import Playback
+from fake_server.playback import Playback
 from recorder.wire.frames import Frame, Opcode, close_frame
 from replayer.script import Script
 from tests.fake_server.support import (

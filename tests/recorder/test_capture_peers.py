@@ -15,7 +15,7 @@ from websockets.frames import Opcode as TheirOpcode
 from websockets.server import ServerProtocol
 
 from fake_server.accounts import Accounts
-from fake_server.hub import Playback
+from fake_server.playback import Playback
 from fake_server.server import FakeServer
 from recorder.backend import Backend
 from recorder.capture import Outcome

@@ -11,6 +11,7 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from replayer.clock import PlaybackClock
 from replayer.player import play
 from replayer.timeline import Cue
 from tests.profiles import examples
@@ -43,7 +44,7 @@ def test_each_is_performed_when_it_is_due_or_as_soon_as_the_one_before_is_done(
             await trio.sleep(next(busy_s))
 
         made = [Cue(at_ns, "data", b"%d" % n) for n, (at_ns, _) in enumerate(spoken)]
-        await play(made, perform, begun_s=None if begun_s is None else start_s)
+        await play(made, perform, PlaybackClock(position_ns=round((100 - start_s) * S)))
         assert [data for _, data in performed] == [one.data for one in made]
         free_s = 100.0
         for (at_s, _), (at_ns, busy) in zip(performed, spoken, strict=True):
@@ -58,7 +59,7 @@ async def test_what_perform_raises_passes_through(autojump_clock: trio.testing.M
         raise LookupError(cue.data)
 
     with pytest.raises(LookupError):
-        await play(cues(5, 6), perform)
+        await play(cues(5, 6), perform, PlaybackClock())
     assert trio.current_time() == 5
 
 
@@ -78,14 +79,33 @@ async def test_an_endless_stream_is_taken_as_it_is_due(
         performed.append(trio.current_time())
 
     with trio.move_on_after(3.5):
-        await play(endless(), perform)
+        await play(endless(), perform, PlaybackClock())
     assert performed == [0, 1, 2, 3]
     assert taken == [0, 1, 2, 3, 4]
+
+
+async def test_playback_that_is_left_ends_where_it_may(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    performed: list[bytes] = []
+    clock = PlaybackClock()
+
+    async def perform(cue: Cue) -> None:
+        performed.append(cue.data)
+        if cue.data == b"1":
+            clock.leave()
+
+    assert not await play(
+        cues(1, 2, 3, 4, 5), perform, clock, may_stop=lambda: performed[-1] == b"3"
+    )
+    # The rest of what could not be left goes out at once.
+    assert (performed, trio.current_time()) == ([b"0", b"1", b"2", b"3"], 2)
+    assert await play(cues(0), perform, PlaybackClock())
 
 
 async def test_nothing_to_play_is_done_at_once(autojump_clock: trio.testing.MockClock) -> None:
     async def perform(cue: Cue) -> None:
         raise AssertionError
 
-    await play([], perform)
+    await play([], perform, PlaybackClock())
     assert trio.current_time() == 0

@@ -173,3 +173,25 @@ def test_a_position_that_is_shown_again_is_not_among_the_oldest() -> None:
     count = module._MAX_POSITIONS - 1
     state.put("positions", (b'{"id":%d,"deviceId":1}' % (number + 10) for number in range(count)))
     assert state.positions_by_id([2, 1]) == [b'{"id":1,"x":1}']
+
+
+@settings(max_examples=examples(100))
+@given(messages)
+def test_each_object_is_found_by_its_id_and_the_highest_id_is_known(
+    sent: list[tuple[str, list[Any]]],
+) -> None:
+    state = folded(*(message(kind, *some) for kind, some in sent))
+    model: dict[tuple[str, int], Any] = {
+        (kind, one["id"]): one for kind, some in sent for one in some
+    }
+    for kind in OBJECT_KINDS:
+        for one in (1, 2, 3, 4, 5):
+            found = state.get(kind, one)
+            assert (json.loads(found) if found else None) == model.get((kind, one))
+    assert state.highest_id() == max((one for kind, one in model if kind != "events"), default=0)
+
+
+def test_of_ids_that_are_no_whole_numbers_none_is_the_highest() -> None:
+    state = folded(message("devices", {"id": "z"}, {"id": 9.5}, {"id": 3}, {"id": True}))
+    assert state.highest_id() == 3
+    assert State().highest_id() == 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder.errors import CannotRead, RulesError
-from recorder.track.rules import Rules, load_rules
+from recorder.track.rules import Rules
+from recorder.track.rules_file import load_rules
 from recorder.wire.frames import close_frame
 from tests.profiles import examples
 
@@ -38,7 +40,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(rules_file: Path) -> None
 
 
 def test_every_field_can_be_set_from_a_file(rules_file: Path) -> None:
-    lines = [f"{name} = {getattr(Rules(), name)!r}" for name in Rules.__struct_fields__]
+    lines = [f"{name} = {json.dumps(getattr(Rules(), name))}" for name in Rules.__struct_fields__]
     rules_file.write_text("\n".join(lines))
     assert load_rules(rules_file) == Rules()
 

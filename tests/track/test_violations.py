@@ -106,7 +106,23 @@ def test_a_problem_with_a_session_names_the_cookie_as_the_rules_do() -> None:
 
 def test_every_rule_has_a_producer() -> None:
     """One socket on which everything goes wrong, and one bad handshake; the rest is a server's."""
-    by_a_server_only = {"frame.broken", "socket.too-slow", "rest.not-recorded"}
+    by_a_server_only = {
+        "frame.broken",
+        "handshake.no-upgrade",
+        "login.refused",
+        "report.no-accept",
+        "rest.bad-value",
+        "rest.mismatched-put",
+        "rest.not-recorded",
+        "rest.partial-put",
+        "rest.polling",
+        "rest.unknown-id",
+        "rest.unknown-parameter",
+        "rest.wrong-method",
+        "socket.reconnect",
+        "socket.too-slow",
+        "text.unknown",
+    }
     heartbeat = Heartbeat(Rules(unanswered_ping="ignore"), opened_ns=0)
     found = heartbeat.client_text(b"pong early", 0)
     found += heartbeat.ping_sent("one", 0)

@@ -1,0 +1,142 @@
+"""What the command line asks for, read and checked: all that a server is made of."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+
+from fake_server.accounts import Accounts, load_accounts
+from fake_server.commands.faults_file import load_faults
+from fake_server.commands.options import ADMIN_TOKEN_VARIABLE, ServerOptions
+from fake_server.faults import Injection
+from fake_server.playback import Playback
+from recorder.credentials import Credentials
+from recorder.errors import CannotRead, RulesError
+from recorder.track.rules import Rules
+from recorder.track.rules_file import load_rules
+from replayer.script import Source
+
+__all__ = ["Parts", "parts_of"]
+
+# It has to fit into a header field, behind "Bearer ".
+_TOKEN: Final = re.compile(r"[!-~]+")
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server is made of. ``what`` says in words what it plays; ``credentials`` are those of
+    its accounts.
+    """
+
+    source: Source
+    what: str
+    accounts: Accounts
+    credentials: tuple[Credentials, ...]
+    rules: Rules
+    playback: Playback
+    faults: tuple[Injection, ...]
+    fault_seed: int
+    admin_token: str | None
+
+
+def parts_of(options: ServerOptions, recording: Path | None) -> Parts:
+    """Read every file that the options name; the fleet is played where ``recording`` is None.
+
+    Raises click.UsageError on options that do not go together, and what the readers of the files
+    raise.
+    """
+    _check_together(options, recording)
+    rules = load_rules(options.rules_file) if options.rules_file is not None else Rules()
+    if options.strict:
+        rules = msgspec.structs.replace(rules, strict=True)
+    if options.ping_interval is not None:
+        try:
+            rules = msgspec.structs.replace(rules, ping_interval_s=options.ping_interval)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--ping-interval") from error
+    faults, seed = list(options.faults), options.fault_seed
+    if options.faults_file is not None:
+        more, seed_of_file = load_faults(options.faults_file)
+        faults = more + faults
+        seed = seed_of_file if seed is None else seed
+    accounts = load_accounts(options.user_file) if options.user_file is not None else Accounts()
+    admin_token = _admin_token(options.admin_token_file)
+    source, what = _source(recording, is_rebased=options.rebase == "now")
+    return Parts(
+        source=source,
+        what=what,
+        accounts=accounts,
+        credentials=tuple(accounts.credentials),
+        rules=rules,
+        playback=Playback(
+            mode=options.playback or ("shared" if recording is None else "per-connection"),
+            speed=options.speed,
+            at_end=options.at_end,
+            pings=options.pings,
+            start=options.start,
+            paused=options.paused,
+        ),
+        faults=tuple(faults),
+        fault_seed=seed or 0,
+        admin_token=admin_token,
+    )
+
+
+def _check_together(options: ServerOptions, recording: Path | None) -> None:
+    if recording is None:
+        if options.pings == "recorded":
+            raise click.UsageError("--pings recorded needs a recording")
+        if options.rebase is not None:
+            raise click.UsageError("--rebase needs a recording; the fleet is of today anyway")
+    if options.tls_key is not None and options.tls_cert is None:
+        raise click.UsageError("--tls-key needs --tls-cert")
+    if options.tls_cert is not None and options.tls_self_signed is not None:
+        raise click.UsageError("--tls-cert or --tls-self-signed, not both")
+    if recording is None and str(options.tls_self_signed).endswith((".jsonl", ".zst")):
+        raise click.UsageError(
+            f"{options.tls_self_signed} stands where the CA_FILE of --tls-self-signed does;"
+            " name the recording first"
+        )
+    if options.record is None:
+        if options.force:
+            raise click.UsageError("--force needs --record")
+    elif recording is not None and options.record.resolve() == recording.resolve():
+        raise click.UsageError(f"{recording} is what is played; --record into another file")
+
+
+def _source(recording: Path | None, *, is_rebased: bool) -> tuple[Source, str]:
+    if recording is None:
+        from fake_server.fleet import Fleet
+
+        return Fleet(), "a synthetic fleet"
+    from replayer.script import load_script
+
+    script = load_script(recording)
+    sockets = f"{script.sockets} socket{'s' if script.sockets != 1 else ''}"
+    if not is_rebased:
+        return script, f"{recording} ({sockets})"
+    from replayer.rebase import rebased_to_now
+
+    source = rebased_to_now(script, datetime.now(UTC))
+    moved = "it holds no dates" if source is script else "its last date is now"
+    return source, f"{recording} ({sockets}; {moved})"
+
+
+def _admin_token(path: Path | None) -> str | None:
+    if path is None:
+        token, where = os.environ.get(ADMIN_TOKEN_VARIABLE) or None, ADMIN_TOKEN_VARIABLE
+    else:
+        where = str(path)
+        try:
+            token = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise CannotRead(f"{path}: cannot read the admin token: {reason}") from None
+    if token is not None and not _TOKEN.fullmatch(token):
+        raise RulesError(f"{where}: expected the admin token, printable ASCII without spaces")
+    return token

@@ -1,0 +1,222 @@
+"""A server on a port, from the options: TLS, recording, and what is told at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import trio
+
+from fake_server.accounts import DEMO_ACCOUNT
+from fake_server.commands.assembly import Parts
+from fake_server.commands.options import ServerOptions
+from fake_server.commands.telling import Telling, listed, plural
+from fake_server.connection import now_ns
+from fake_server.front import TapStream
+from fake_server.server import FakeServer
+from fake_server.tls import (
+    HandshakeFailed,
+    TlsStream,
+    context_from_files,
+    secured,
+    self_signed_context,
+)
+from recorder.backend import Backend
+from recorder.console import say
+from recorder.errors import RecorderError, Unreachable
+from recorder.exits import Exit
+from recorder.track.rules import Rules
+
+if TYPE_CHECKING:
+    from fake_server.recording import ServerRecording
+
+__all__ = ["Served", "serving", "tell_the_end"]
+
+
+class Served(msgspec.Struct, frozen=True):
+    """A server that runs. ``address`` is where."""
+
+    address: Backend
+    server: FakeServer
+    telling: Telling
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    parts: Parts, options: ServerOptions, *, host: str, port: int
+) -> AsyncIterator[Served]:
+    """Serve until the block ends; then the sockets are closed with 1001 and a recording is ended.
+
+    Raises Unreachable if it cannot listen there, what making the TLS context and the recording
+    raise, and DiskFailed, in the middle of the block, once the recording cannot be written.
+    """
+    telling = Telling(now_ns())
+    async with contextlib.AsyncExitStack() as stack:
+        listeners = await _listeners(host, port)
+        for listener in listeners:
+            await stack.enter_async_context(listener)
+        # Behind the listening: where the port is taken, another server's CA file stays what it is.
+        tls = _tls(options, host)
+        bound = listeners[0].socket.getsockname()
+        address = Backend(tls=tls is not None, host=bound[0], port=bound[1])
+        recording = _recording(parts, options, address)
+        if recording is not None:
+            stack.callback(recording.close)
+        server = FakeServer(
+            parts.source,
+            accounts=parts.accounts,
+            rules=parts.rules,
+            playback=parts.playback,
+            faults=parts.faults,
+            fault_seed=parts.fault_seed,
+            admin_token=parts.admin_token,
+            on_violation=telling,
+            tap=_tap(recording) if recording is not None else None,
+        )
+        handle = server.handle
+        if tls is not None:
+            handle = functools.partial(_handle_tls, server, tls, telling)
+        stack.enter_context(_accept_troubles(telling))
+        try:
+            async with trio.open_nursery() as nursery:
+                if recording is not None:
+                    nursery.start_soon(recording.run)
+                await nursery.start(server.run)
+                await nursery.start(trio.serve_listeners, handle, listeners)
+                yield Served(address, server, telling)
+                if recording is not None:
+                    recording.stopping()
+                await server.stop()
+                nursery.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise _the_one_of(group) from None
+
+
+def tell_the_end(served: Served, options: ServerOptions) -> Exit:
+    """Say what there is to say of a server that has ended, and with what code its command ends."""
+    telling = served.telling
+    for line in telling.summary():
+        say(line)
+    if options.record is not None:
+        found = _conformance_of(options.record, served.server.rules)
+        say(f"recorded {options.record}; violations to be seen in it: {listed(found)}")
+    failed = options.strict and bool(telling.counts)
+    sockets = plural(served.server.hub.accepted, "socket")
+    verdict = f", which --strict ends with {Exit.DIFFERENT:d}" if failed else ""
+    say(f"stopped: {sockets} served, {telling.total()}{verdict}")
+    return Exit.DIFFERENT if failed else Exit.OK
+
+
+async def _listeners(host: str, port: int) -> list[trio.SocketListener]:
+    try:
+        return await trio.open_tcp_listeners(port, host=host)
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise Unreachable(f"cannot listen on {host}:{port}: {why}; try --port 0") from error
+
+
+def _tls(options: ServerOptions, host: str) -> ssl.SSLContext | None:
+    if options.tls_cert is not None:
+        return context_from_files(options.tls_cert, options.tls_key)
+    if options.tls_self_signed is not None:
+        return self_signed_context(options.tls_self_signed, [host])
+    return None
+
+
+@contextlib.contextmanager
+def _accept_troubles(telling: Telling) -> Iterator[None]:
+    """Tell in a line what trio logs with a traceback, ten times a second: that there are no file
+    descriptors for a further connection.
+    """
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            error = record.exc_info[1] if record.exc_info else None
+            why = getattr(error, "strerror", None) or record.getMessage()
+            telling.line("waiting connections", f"connections wait to be accepted: {why}")
+
+    handler = Handler()
+    logger = logging.getLogger("trio.serve_listeners")
+    propagate = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+
+
+async def _handle_tls(
+    server: FakeServer, tls: ssl.SSLContext, telling: Telling, stream: trio.SocketStream
+) -> None:
+    try:
+        secure = await secured(stream, tls)
+    except HandshakeFailed as failed:
+        if failed.why:
+            telling.line(
+                "TLS handshakes that fail", f"a client's TLS handshake failed: {failed.why}"
+            )
+        return
+    await server.handle(secure)
+
+
+def _recording(parts: Parts, options: ServerOptions, address: Backend) -> ServerRecording | None:
+    if options.record is None:
+        return None
+    from fake_server.recording import ServerRecording
+
+    # That of the demo account is no secret, and masked it would hide every "demo".
+    secret = [one.password for one in parts.credentials if one != DEMO_ACCOUNT]
+    return ServerRecording.open(
+        options.record,
+        force=options.force,
+        upstream_url=address.http_url,
+        passwords=secret,
+    )
+
+
+def _tap(recording: ServerRecording) -> TapStream:
+    def tapped(stream: trio.abc.Stream, connection: int) -> trio.abc.Stream:
+        if isinstance(stream, TlsStream):
+            return recording.tap(stream, _peer(stream.transport_stream), tls=stream.version)
+        return recording.tap(stream, _peer(stream))
+
+    return tapped
+
+
+def _peer(stream: trio.abc.Stream) -> str | None:
+    assert isinstance(stream, trio.SocketStream)
+    try:
+        host, port, *_ = stream.socket.getpeername()
+    except OSError:
+        # It hung up already.
+        return None
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _conformance_of(recording: Path, rules: Rules) -> Counter[str]:
+    from recorder.recording import Reader
+    from replayer.conformance import conformance
+
+    with Reader(recording) as reader:
+        found = conformance(reader, rules, from_start=True)
+        return Counter(violation.rule for violation in found)
+
+
+def _the_one_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error of ours that ended everything, if that is all there is."""
+    ours, rest = group.split(RecorderError)
+    if rest is not None or ours is None:
+        return group
+    found: BaseException = ours
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found

@@ -1,0 +1,192 @@
+"""What a test or a person may do to a running server: playback, clocks, sockets, reset.
+
+All of it is synchronous and takes effect at once; the control API (:mod:`fake_server.admin`) offers
+the same over HTTP.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final, Literal
+
+from fake_server.accounts import Accounts
+from fake_server.connection import Socket, now_ns
+from fake_server.desk import SessionDesk
+from fake_server.faults import FaultBoard
+from fake_server.hub import Hub
+from fake_server.violation_log import ViolationLog
+from fake_server.written import Written
+from recorder.wire.frames import CloseCode, close_frame
+
+__all__ = ["Control"]
+
+_MAX_POSITION_S: Final = 31 * 86400.0
+"""An endless playback could be sought for ever."""
+
+
+class Control:
+    """Steers a server.
+
+    *Error handling:* ValueError, saying what was given and what was expected, on a value that
+    cannot be; LookupError on a socket or fault that is not there.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        accounts: Accounts,
+        desk: SessionDesk,
+        violations: ViolationLog,
+        written: Written,
+        faults: FaultBoard,
+    ) -> None:
+        self.hub = hub
+        self.desk = desk
+        self.violations = violations
+        self.written = written
+        self.faults = faults
+        self._accounts = accounts
+
+    # Playback
+
+    def pause(self) -> None:
+        """Playback stands still, of sockets that open later too. PINGs and sessions go on."""
+        self.hub.playback.paused = True
+        for clock in self.hub.playback.clocks():
+            clock.pause()
+
+    def resume(self) -> None:
+        """Playback goes on from where it stands."""
+        self.hub.playback.paused = False
+        for clock in self.hub.playback.clocks():
+            clock.resume()
+
+    def step(self, cues: int = 1) -> None:
+        """While paused: the next ``cues`` frames of every playback go out now."""
+        if cues < 1:
+            raise ValueError(f"step {cues}: expected a count, 1 or more")
+        if not self.hub.playback.paused:
+            raise ValueError("step: playback is not paused; pause it first")
+        for clock in self.hub.playback.clocks():
+            clock.step(cues)
+
+    def seek(self, position_s: float) -> None:
+        """Every playback goes on from ``position_s`` seconds behind its start. Clients are told the
+        state there, one message a kind, then the changes.
+        """
+        if not 0 <= position_s <= _MAX_POSITION_S:
+            raise ValueError(
+                f"seek {position_s:g}: expected seconds from 0 to {_MAX_POSITION_S:g} (31 days)"
+            )
+        self.hub.playback.seek(round(position_s * 1e9))
+
+    def set_speed(self, speed: float) -> None:
+        """Playback goes on at ``speed`` times the recorded pace; infinity makes all due at once."""
+        if not speed > 0:
+            raise ValueError(f"speed {speed:g}: expected a factor above 0")
+        self.hub.playback.speed = speed
+        for clock in self.hub.playback.clocks():
+            clock.set_speed(speed)
+
+    # Sessions
+
+    def advance(self, seconds: float) -> None:
+        """Let so many seconds pass for sessions, and for nothing else."""
+        self.desk.advance(seconds)
+        self.hub.session_clock_jumped()
+
+    # Sockets
+
+    def push(self, message: bytes, *, socket: int | None = None) -> int:
+        """Send a text message to one socket, by its number, or to all that may see it; returns to
+        how many.
+        """
+        return self.hub.push(message, socket=None if socket is None else self.socket(socket))
+
+    def drop(
+        self,
+        *,
+        socket: int | None = None,
+        how: Literal["close", "fin", "rst"] = "close",
+        code: int = CloseCode.GOING_AWAY,
+        reason: str = "",
+    ) -> int:
+        """End one socket, or all, whatever faults would have: with a close frame, or TCP by FIN or
+        RST; returns how many.
+        """
+        sockets = self.open_sockets if socket is None else [self.socket(socket)]
+        if how not in ("close", "fin", "rst"):
+            raise ValueError(f"drop {how!r}: expected close, fin or rst")
+        if not 0 <= code <= 65535:
+            raise ValueError(f"code {code}: expected a close code from 0 to 65535")
+        frame = close_frame(code, reason).serialize()
+        for one in sockets:
+            if how == "close":
+                one.finish(frame)
+            else:
+                one.cut(how)
+        return len(sockets)
+
+    @property
+    def open_sockets(self) -> list[Socket]:
+        """Those that messages can be sent to: not the ones that are being closed."""
+        return [socket for socket in self.hub.sockets if socket.is_open]
+
+    def socket(self, number: int) -> Socket:
+        """The open socket of that number."""
+        for socket in self.open_sockets:
+            if socket.number == number:
+                return socket
+        open_ones = ", ".join(str(one.number) for one in self.open_sockets) or "none"
+        raise LookupError(f"there is no open socket {number}; open are: {open_ones}")
+
+    # All of it
+
+    def reset(self) -> None:
+        """Be as after the start: what clients wrote, faults, violations, sessions and playback are
+        forgotten, and every socket is closed with 1001.
+        """
+        self.faults.clear()
+        self.written.reset()
+        self._accounts.reset()
+        self.desk.reset()
+        self.violations.clear()
+        self.hub.restart()
+
+    def status(self) -> dict[str, Any]:
+        """What is going on, as JSON has it. Sessions are shown without their ids."""
+        playback = self.hub.playback
+        positions = playback.position_ns()
+        at_ns = now_ns()
+        return {
+            "playback": {
+                "mode": self.hub.settings.mode,
+                "paused": playback.paused,
+                "speed": "max" if playback.speed == math.inf else playback.speed,
+            },
+            "sockets": [
+                {
+                    "number": socket.number,
+                    "connection": socket.connection,
+                    "account": socket.session.account,
+                    "open_s": round((at_ns - socket.opened_ns) / 1e9, 3),
+                    "position_s": round(positions.get(socket.number, 0) / 1e9, 3),
+                    "messages_sent": socket.messages_sent,
+                    "pings": socket.heartbeat.pings,
+                    "pongs": socket.heartbeat.answered,
+                    "unanswered": list(socket.heartbeat.unanswered),
+                }
+                for socket in self.open_sockets
+            ],
+            "sockets_accepted": self.hub.accepted,
+            "sessions": [
+                {
+                    "account": session.account,
+                    "expires_in_s": round((self.desk.expires_in_ns(session.id) or 0) / 1e9, 3),
+                }
+                for session in self.desk.live
+            ],
+            "faults": len(self.faults.injections),
+            "violations": dict(sorted(self.violations.counts.items())),
+        }

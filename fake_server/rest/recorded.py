@@ -1,0 +1,46 @@
+"""Answers that stand in the recording."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fake_server.exchange import Answer, Headers
+from fake_server.sight import Sight
+from recorder.redaction.codings import codings_of, decoded
+from recorder.wire.handshake import header_value
+from replayer.script import Source
+
+__all__ = ["recorded_answer"]
+
+_KEPT_HEADERS: Final = ("Content-Type", "Content-Encoding", "Content-Disposition")
+
+
+def recorded_answer(
+    source: Source, method: str, target: str, sight: Sight, *, kind: str = ""
+) -> Answer | None:
+    """What was answered to the same method, path and sorted query, or None.
+
+    Who may see everything gets it byte for byte. For others the objects that they may not see are
+    taken out; ``kind`` is that of the objects in a list. A body whose coding cannot be undone is
+    none for them.
+    """
+    answer = source.answer(method, target)
+    if answer is None:
+        return None
+    headers: Headers = tuple(
+        (name, value)
+        for name in _KEPT_HEADERS
+        if (value := header_value(answer.headers, name)) is not None
+    )
+    if sight.everything:
+        return Answer(answer.status, answer.body, headers)
+    codings = codings_of(header_value(answer.headers, "Content-Encoding") or "")
+    undone = decoded(answer.body, codings)
+    if undone is None:
+        return None
+    body = sight.filtered(undone[0], kind=kind)
+    if body is None:
+        body = b"[]" if undone[0].lstrip().startswith(b"[") else b"{}"
+    return Answer(
+        answer.status, body, tuple(pair for pair in headers if pair[0] != "Content-Encoding")
+    )
