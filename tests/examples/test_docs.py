@@ -8,6 +8,7 @@ a free port in place of 8082, is waited for until it tells its URL, and is ended
 from __future__ import annotations
 
 import doctest
+import itertools
 import os
 import re
 import signal
@@ -35,8 +36,11 @@ def sessions(page: Path) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for block in re.findall(r"^```console\n(.*?)^```$", page.read_text(), re.M | re.S):
         for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
-            command, _, output = part.partition("\n")
-            found.append((command, output))
+            # A command goes on over lines that the shell would prompt for with "> ".
+            lines = part.splitlines(keepends=True)
+            further = list(itertools.takewhile(lambda line: line.startswith("> "), lines[1:]))
+            command = lines[0] + "".join(line.removeprefix("> ") for line in further)
+            found.append((command.rstrip("\n"), "".join(lines[1 + len(further) :])))
     return found
 
 
