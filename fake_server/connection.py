@@ -4,8 +4,6 @@ handshake (RFC 6455 sections 5 to 7).
 
 from __future__ import annotations
 
-import socket as stdlib_socket
-import struct
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +13,7 @@ import trio
 
 from fake_server.faults.base import Cut, Expire, Finish, Send, Step, text_of
 from fake_server.faults.carrier import FaultCarrier
+from fake_server.messages import ping_message
 from fake_server.outbox import Outbox
 from fake_server.sight import Sight
 from fake_server.transport import Transport
@@ -27,15 +26,7 @@ from recorder.track.violations import Violation
 from recorder.wire.frames import CloseCode, Frame, FrameParser, Opcode, Unparsed, close_frame
 from recorder.wire.messages import MessageAssembler, Problem
 
-__all__ = [
-    "MAX_CLIENT_MESSAGE_BYTES",
-    "Socket",
-    "now_ns",
-    "ping_message",
-    "tcp_socket_of",
-    "text_frame",
-    "timeout_message",
-]
+__all__ = ["MAX_CLIENT_MESSAGE_BYTES", "Socket", "now_ns"]
 
 MAX_CLIENT_MESSAGE_BYTES: Final = 1024 * 1024
 """A client has nothing to send but pongs; what is larger is refused with 1009."""
@@ -50,22 +41,6 @@ _KEEP_UP_TIMEOUT_S: Final = 5.0
 def now_ns() -> int:
     """This moment on trio's clock, in nanoseconds."""
     return round(trio.current_time() * 1e9)
-
-
-def text_frame(payload: bytes) -> bytes:
-    """A text message in one frame, as it stands on the wire."""
-    return Frame.make(Opcode.TEXT, payload).serialize()
-
-
-def ping_message(uuid: str) -> bytes:
-    """The frame of a PING (manual section 3.3)."""
-    status = b'{"message":"%s","type":"PING","localeKey":null,"localeValues":null}' % uuid.encode()
-    return text_frame(b'{"status":[%s]}' % status)
-
-
-def timeout_message(rules: Rules) -> bytes:
-    """The frame that shows the web session timeout (manual section 3.4)."""
-    return text_frame(b'{"webSessionTimeout":[%d]}' % round(rules.session_timeout_s))
 
 
 class Surroundings(Protocol):
@@ -176,7 +151,7 @@ class Socket:
                 self._shut()
                 with trio.move_on_after(_CLOSE_TIMEOUT_S):
                     await self._outbox.flushed()
-                    await self._hang_up()
+                    await self._transport.hang_up()
         finally:
             self._shut()
             self._outbox.close()
@@ -185,22 +160,6 @@ class Socket:
                 self._ended.set()
             self._violations.report(self.heartbeat.finish(now_ns()))
             await trio.aclose_forcefully(self._transport.stream)
-
-    async def _hang_up(self) -> None:
-        """End our half and wait for the other: closing with bytes unread would reset TCP and
-        destroy our close frame.
-        """
-        try:
-            stream = self._transport.stream
-            if not isinstance(stream, trio.abc.HalfCloseableStream):
-                # TLS has its own word for the end.
-                await stream.aclose()
-                return
-            await stream.send_eof()
-            while await self._transport.read():
-                pass
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return
 
     def _start_drain(self, outbox: Outbox) -> None:
         self._around.start(outbox.drain)
@@ -266,7 +225,7 @@ class Socket:
         self._violations.report(found)
         if found and self._rules.strict:
             # The backend would go on without a word; whoever asked for strictness is told at once.
-            self._fail(CloseCode.POLICY_VIOLATION, f"{found[0].rule}, manual {found[0].section}")
+            self._fail(CloseCode.POLICY_VIOLATION, _named(found[0]))
 
     def _refuse(self, code: int, why: str) -> None:
         """Fail the connection for what no frame may be."""
@@ -356,11 +315,7 @@ class Socket:
         if cut.how == "fin":
             self._around.start(self._end_tcp)
             return
-        tcp = tcp_socket_of(self._transport.stream)
-        if tcp is not None:
-            # SO_LINGER with 0 seconds makes close() a reset.
-            linger = struct.pack("ii", 1, 0)
-            tcp.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, linger)
+        self._transport.reset_at_close()
         self._scope.cancel()
 
     async def _end_tcp(self) -> None:
@@ -402,6 +357,8 @@ class Socket:
             return None
         if action.violation is not None:
             self._violations.report([action.violation])
+            if self._rules.strict and isinstance(action, SendPing):
+                return close_frame(CloseCode.POLICY_VIOLATION, _named(action.violation)).serialize()
         if isinstance(action, SendPing):
             # Whether it goes out, and when, faults and fragments decide; it counts from then.
             self.heartbeat.retract(action.uuid)
@@ -475,8 +432,6 @@ class Socket:
         self._outbox.end(frame)
 
 
-def tcp_socket_of(stream: Any) -> Any:
-    """trio's socket under a stream, through TLS and taps; None where there is none."""
-    while stream is not None and not isinstance(stream, trio.SocketStream):
-        stream = getattr(stream, "transport_stream", None) or getattr(stream, "wrapped", None)
-    return None if stream is None else stream.socket
+def _named(violation: Violation) -> str:
+    """The rule and where it stands: the reason of a close frame under strict rules."""
+    return f"{violation.rule}, manual {violation.section}"

@@ -13,13 +13,13 @@ import h11
 import msgspec
 import trio
 
-from fake_server.connection import tcp_socket_of
 from fake_server.exchange import Answer, HttpRequest, reason_of, text_answer
 from fake_server.faults import FaultBoard
 from fake_server.faults.base import Refusal, Silence, WrongAccept
 from fake_server.handshake import Gate, Upgrade, switching
 from fake_server.http1 import Http1, RequestTooLarge
 from fake_server.hub import Hub
+from fake_server.transport import tcp_socket_of
 from recorder.backend import SESSION_PATH, SOCKET_PATH
 
 __all__ = ["Application", "Front", "TapStream"]

@@ -16,10 +16,11 @@ from typing import Any, Final, TypeAlias
 import trio
 
 from fake_server.accounts import Accounts
-from fake_server.connection import Socket, now_ns, text_frame, timeout_message
+from fake_server.connection import Socket, now_ns
 from fake_server.desk import SessionDesk
 from fake_server.faults import FaultBoard
 from fake_server.faults.carrier import FaultCarrier
+from fake_server.messages import text_frame, timeout_message
 from fake_server.pace import Pace
 from fake_server.playback import PerConnection, Playback, Shared
 from fake_server.sight import Sight

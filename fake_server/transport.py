@@ -7,13 +7,19 @@ stream would cost a kilobyte of waiting coroutines for the one, and a task switc
 from __future__ import annotations
 
 import os
+import socket as stdlib_socket
+import struct
 import sys
+from typing import Any, Final
 
 import trio
 
-__all__ = ["Transport"]
+__all__ = ["Transport", "tcp_socket_of"]
 
-_READ_BYTES = 64 * 1024
+_READ_BYTES: Final = 64 * 1024
+
+_LINGER_0_S: Final = struct.pack("ii", 1, 0)
+"""Of SO_LINGER: on, 0 seconds. It makes close() a reset."""
 
 
 class Transport:
@@ -59,3 +65,31 @@ class Transport:
             return 0
         except OSError as error:
             raise trio.BrokenResourceError("the connection is broken") from error
+
+    async def hang_up(self) -> None:
+        """End our half and wait for the other: closing with bytes unread would reset TCP and
+        destroy a close frame on its way.
+        """
+        try:
+            if not isinstance(self.stream, trio.abc.HalfCloseableStream):
+                # TLS has its own word for the end.
+                await self.stream.aclose()
+                return
+            await self.stream.send_eof()
+            while await self.read():
+                pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return
+
+    def reset_at_close(self) -> None:
+        """Let the closing of the stream be a reset of TCP, where there is TCP."""
+        tcp = tcp_socket_of(self.stream)
+        if tcp is not None:
+            tcp.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, _LINGER_0_S)
+
+
+def tcp_socket_of(stream: Any) -> Any:
+    """trio's socket under a stream, through TLS and taps; None where there is none."""
+    while stream is not None and not isinstance(stream, trio.SocketStream):
+        stream = getattr(stream, "transport_stream", None) or getattr(stream, "wrapped", None)
+    return None if stream is None else stream.socket

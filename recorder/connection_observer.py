@@ -18,8 +18,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from recorder.entries import FrameEntries, bytes_entry, request_entry, response_entry
 from recorder.model import MAX_BODY_PIECE_BYTES, Body, Closed, KnownEntry, encode_bytes
-from recorder.observer import FrameEntries, bytes_entry, request_entry, response_entry
 from recorder.wire.bodies import BodyReader, request_body, response_body
 from recorder.wire.frames import MAX_FRAME_BYTES, Sender
 from recorder.wire.handshake import (

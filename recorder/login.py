@@ -15,9 +15,9 @@ import msgspec
 
 from recorder.backend import SESSION_PATH, SOCKET_PATH, Backend
 from recorder.credentials import Credentials
+from recorder.entries import body_entries
 from recorder.errors import ConnectionLost, LoginRefused, Unreachable
 from recorder.model import Body, Closed, KnownEntry, Open, Request, Response
-from recorder.observer import body_entries
 from recorder.sink import Sink
 
 __all__ = ["Exchanges", "TrackHttp"]

@@ -29,8 +29,8 @@ def read_query(query: str) -> dict[str, list[str]]:
 
 
 def numbers(query: Mapping[str, list[str]], name: str, rules: Rules) -> list[int]:
-    """The values of a repeatable parameter, each once. Raises :exc:`Refusal` if one is no number of 64 bits,
-    as Jersey finds no method for it then.
+    """The values of a repeatable parameter, each once. Raises :exc:`Refusal` if one is no number of
+    64 bits, as Jersey finds no method for it then.
     """
     return list(dict.fromkeys(number(value, name, rules) for value in query.get(name, ())))
 

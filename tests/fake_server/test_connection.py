@@ -261,6 +261,16 @@ async def test_where_the_rules_ignore_it_an_unanswered_ping_is_only_reported(
     assert len(pings_of(heard)) == 10
 
 
+async def test_strict_rules_close_the_socket_where_the_others_would_ignore(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    rules = Rules(unanswered_ping="ignore", strict=True)
+    async with serving(quiet(), rules=rules) as fake:
+        heard = await (await fake.socket()).listen(answer=False)
+        assert fake.rules_broken == ["pong.missing"]
+    assert heard[-1].frame == close_frame(1008, "pong.missing, manual 3.3")
+
+
 async def test_other_texts_are_reported_and_ignored(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

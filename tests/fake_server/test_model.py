@@ -25,8 +25,9 @@ from recorder.track.rules import Rules
 from recorder.track.sessions import Session as LiveSession
 from recorder.wire.frames import Frame, Opcode, close_frame
 from replayer.script import Script
-from tests.fake_server import model as told
-from tests.fake_server.model import KINDS, Cue, Model, Session, Socket, members
+from tests.fake_server import model_state as told
+from tests.fake_server.model import GRACE_S, Cue, Model, Session, Socket
+from tests.fake_server.model_state import KINDS, members
 from tests.fake_server.support import (
     MASK,
     PING,
@@ -362,7 +363,7 @@ class World:
             assert abs(at_s - sent.at_s) < NEVER_S, (at_s, sent)
         assert len(ear.pings) == len(socket.pings), (ear.pings, socket.pings)
         for (at_s, _), due_s in zip(ear.pings, socket.pings, strict=True):
-            assert due_s - NEVER_S < at_s < due_s + told.GRACE_S + NEVER_S, (at_s, due_s)
+            assert due_s - NEVER_S < at_s < due_s + GRACE_S + NEVER_S, (at_s, due_s)
         assert ear.client.at_end != socket.is_open
         if not (self.model.is_shared or socket.has_lost):
             self.compare_fold(ear)

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder.model import (
-    MAX_BODY_PIECE_BYTES,
     Body,
     Bytes,
     Closed,
@@ -19,7 +18,7 @@ from recorder.model import (
     Response,
     Sender,
 )
-from recorder.observer import SocketObserver, body_entries
+from recorder.observer import SocketObserver
 from recorder.wire.frames import Frame, Opcode
 from tests.profiles import examples
 from tests.strategies import close_frames, frames
@@ -356,25 +355,3 @@ def test_the_client_goes_on_after_a_refusal() -> None:
     assert isinstance(frame, FrameEntry)
     assert watched.response is not None
     assert watched.response.status == 503
-
-
-# body_entries
-
-
-@given(st.binary(max_size=50), st.none() | st.integers(0, 9))
-def test_a_small_body_is_one_entry(data: bytes, first_ns: int | None) -> None:
-    entries = body_entries(
-        data, connection=1, exchange=2, sender="client", offset_ns=9, first_ns=first_ns
-    )
-    assert len(entries) == (1 if data else 0)
-    for entry in entries:
-        assert (entry.data, entry.last, entry.sender) == (data, True, "client")
-        assert (entry.offset_ns, entry.first_ns) == (9, first_ns)
-
-
-@pytest.mark.parametrize("extra", [0, 1])
-def test_a_body_is_cut_at_64_kib(extra: int) -> None:
-    data = b"\xff" * (2 * MAX_BODY_PIECE_BYTES + extra)
-    entries = body_entries(data, connection=1, exchange=2, sender="server", offset_ns=None)
-    assert [entry.last for entry in entries] == [False] * (1 + extra) + [True]
-    assert b"".join(entry.data for entry in entries) == data
