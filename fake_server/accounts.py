@@ -145,6 +145,20 @@ class Accounts:
                 if device.id is not None and Sight(named).names_device(device):
                     self._add(self._named_devices, email, device)
 
+    def names_nothing(self, devices: Iterable[bytes]) -> list[tuple[str, int | str]]:
+        """The devices that accounts name and that are none of these, raw JSON texts: pairs of the
+        account's email and the id, name or uniqueId.
+        """
+        known: set[Any] = set()
+        for device in map(identity_of, devices):
+            known |= {device.id, device.name, device.uniqueId}
+        return [
+            (email, name)
+            for email, account in self._accounts.items()
+            for name in sorted(account.devices or (), key=str)
+            if name not in known
+        ]
+
     def created(self, email: str, kind: str, object_text: bytes) -> None:
         """An account created a device or a beacon: it sees it from now on."""
         if kind == "devices":
@@ -174,7 +188,8 @@ def load_accounts(path: Path) -> Accounts:
     and RulesError, which names the file and the account but never a password, if it is wrong.
     """
     if path.suffix.lower() != ".toml":
-        return Accounts(read_user_file(path))
+        whole = [Account(credentials=one) for one in read_user_file(path)]
+        return _each_once(path, whole)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -192,6 +207,10 @@ def load_accounts(path: Path) -> Accounts:
     if not isinstance(tables, list) or not tables:
         raise RulesError(f"{path}: no account found; {_EXPECTED}")
     accounts = [_account(f"{path}: account {n}", one) for n, one in enumerate(tables, 1)]
+    return _each_once(path, accounts)
+
+
+def _each_once(path: Path, accounts: list[Account]) -> Accounts:
     seen: set[str] = set()
     for number, account in enumerate(accounts, 1):
         email = account.credentials.email

@@ -155,8 +155,13 @@ class Admin:
 
     def _faults(self, request: HttpRequest, number: int) -> Any:
         _query(request)
-        injections = self._control.faults.injections
-        return {"faults": [{"number": key, **one.to_builtins()} for key, one in injections.items()]}
+        board = self._control.faults
+        return {
+            "faults": [
+                {"number": number, **one.to_builtins(), "struck": board.struck(number)}
+                for number, one in board.injections.items()
+            ]
+        }
 
     def _add_fault(self, request: HttpRequest, number: int) -> Any:
         body = _body(request)

@@ -211,15 +211,16 @@ class Socket:
             if isinstance(event, Problem):
                 self._refuse(event.close_code, event.why)
                 return
-            if event.is_text:
-                self._on_text(event.payload)
+            self._on_message(event.payload, is_text=event.is_text)
 
-    def _on_text(self, text: bytes) -> None:
-        found = self.heartbeat.client_text(text, now_ns())
+    def _on_message(self, payload: bytes, *, is_text: bool) -> None:
+        found = self.heartbeat.client_text(payload, now_ns()) if is_text else []
         self._answered_late |= any(violation.rule == "pong.late" for violation in found)
-        if not found and parse_pong(text) is None:
-            shown = repr(text[:80].decode("utf-8", "replace"))
-            found = [self._violation("text.unknown", f"the client sent {shown}", "only pongs")]
+        if not found and not (is_text and parse_pong(payload) is not None):
+            shown = repr(payload[:80].decode("utf-8", "replace"))
+            seen = f"the client sent {shown}" + ("" if is_text else " as a binary message")
+            expected = "only pongs" if is_text else "only pongs, as text messages"
+            found = [self._violation("text.unknown", seen, expected)]
             if self._rules.other_client_text == "close" and not self._rules.strict:
                 self._fail(CloseCode.POLICY_VIOLATION, "only pongs are taken")
         self._violations.report(found)

@@ -27,7 +27,7 @@ from recorder.model import (
     Request,
     Response,
 )
-from recorder.recording import Reader
+from recorder.recording import Reader, Torn
 from recorder.redaction.codings import codings_of, decoded
 from recorder.track.kinds import ping_uuids, read_message
 from recorder.wire.frames import Frame, Opcode
@@ -115,8 +115,12 @@ class Script:
         header: Header,
         sockets: list[tuple[int, list[Cue]]],
         answers: dict[_Key, RecordedAnswer],
+        *,
+        torn: Torn | None = None,
     ) -> None:
         self.header = header
+        self.torn = torn
+        """What of the recording could not be read, at its end."""
         self._sockets = sockets
         self._answers = answers
         self._opening: State | None = None
@@ -195,7 +199,7 @@ def load_script(path: Path) -> Script:
                     | Bytes(sender="server")
                 ):
                     _add(sockets[entry.connection], entry, where=f"{path}: entry {entry.seq}")
-        header = reader.header
+        header, torn = reader.header, reader.torn
     played = [
         (socket.opened_ns or 0, _cues_of(socket))
         for _, socket in sorted(sockets.items())
@@ -205,7 +209,7 @@ def load_script(path: Path) -> Script:
         raise RecordingError(
             f"{path}: nothing to play: no server message on any connection; see track-replayer info"
         )
-    return Script(header, played, _answers_of(exchanges.values()))
+    return Script(header, played, _answers_of(exchanges.values()), torn=torn)
 
 
 def _answers_of(exchanges: Iterable[_Exchange]) -> dict[_Key, RecordedAnswer]:

@@ -16,6 +16,7 @@ from fake_server.commands.faults_file import load_faults
 from fake_server.commands.options import ADMIN_TOKEN_VARIABLE, ServerOptions
 from fake_server.faults import Injection
 from fake_server.playback import Playback
+from recorder.console import say
 from recorder.credentials import Credentials
 from recorder.errors import CannotRead, RulesError
 from recorder.track.rules import Rules
@@ -67,6 +68,11 @@ def parts_of(options: ServerOptions, recording: Path | None) -> Parts:
     accounts = load_accounts(options.user_file) if options.user_file is not None else Accounts()
     admin_token = _admin_token(options.admin_token_file)
     source, what = _source(recording, is_rebased=options.rebase == "now")
+    for email, name in accounts.names_nothing(source.opening.objects("devices")):
+        say(
+            f"{options.user_file}: account {email} names {name!r}, and no device has that id, name"
+            " or uniqueId now"
+        )
     return Parts(
         source=source,
         what=what,
@@ -93,6 +99,8 @@ def _check_together(options: ServerOptions, recording: Path | None) -> None:
             raise click.UsageError("--pings recorded needs a recording")
         if options.rebase is not None:
             raise click.UsageError("--rebase needs a recording; the fleet is of today anyway")
+    if options.start == "now" and recording is not None and options.playback != "shared":
+        raise click.UsageError("--start now needs --playback shared: else each socket is a start")
     if options.tls_key is not None and options.tls_cert is None:
         raise click.UsageError("--tls-key needs --tls-cert")
     if options.tls_cert is not None and options.tls_self_signed is not None:
@@ -117,6 +125,11 @@ def _source(recording: Path | None, *, is_rebased: bool) -> tuple[Source, str]:
     from replayer.script import load_script
 
     script = load_script(recording)
+    if script.torn is not None:
+        say(
+            f"{recording} is torn: {script.torn.bytes_lost} bytes at its end could not be read"
+            f" ({script.torn.why}); what comes before is played"
+        )
     sockets = f"{script.sockets} socket{'s' if script.sockets != 1 else ''}"
     if not is_rebased:
         return script, f"{recording} ({sockets})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import logging
 import ssl
@@ -104,9 +105,16 @@ def tell_the_end(served: Served, options: ServerOptions) -> Exit:
     telling = served.telling
     for line in telling.summary():
         say(line)
+    board = served.server.faults
+    for number, injection in board.injections.items():
+        name = injection.to_builtins()["fault"]
+        struck = board.struck(number)
+        times = f"struck {plural(struck, 'time')}" if struck else "never struck"
+        say(f"fault {name}: {times}")
     if options.record is not None:
         found = _conformance_of(options.record, served.server.rules)
-        say(f"recorded {options.record}; violations to be seen in it: {listed(found)}")
+        say(f"recorded {options.record}")
+        say(f"violations of handshakes and sockets in it: {listed(found)}")
     failed = options.strict and bool(telling.counts)
     sockets = plural(served.server.hub.accepted, "socket")
     verdict = f", which --strict ends with {Exit.DIFFERENT:d}" if failed else ""
@@ -119,7 +127,9 @@ async def _listeners(host: str, port: int) -> list[trio.SocketListener]:
         return await trio.open_tcp_listeners(port, host=host)
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
-        raise Unreachable(f"cannot listen on {host}:{port}: {why}; try --port 0") from error
+        of_port = getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EACCES)
+        advice = "try --port 0" if of_port else "--host names an address of this machine"
+        raise Unreachable(f"cannot listen on {host}:{port}: {why}; {advice}") from error
 
 
 def _tls(options: ServerOptions, host: str) -> ssl.SSLContext | None:

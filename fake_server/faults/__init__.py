@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -76,7 +78,7 @@ FAULTS: Final = (
 def fault_type(name: str) -> type[Fault]:
     """The class of a fault. Raises ValueError on a name that there is not."""
     if name not in FAULTS:
-        raise ValueError(f"there is no fault {name!r}; there are {', '.join(FAULTS)}")
+        raise ValueError(f"there is no fault {name!r}; {_meant(name, FAULTS)}")
     module = importlib.import_module(f"fake_server.faults.{name.replace('-', '_')}")
     for _, found in inspect.getmembers(module, inspect.isclass):
         is_its_own = found.__module__ == module.__name__
@@ -107,15 +109,15 @@ def injection_from(values: Mapping[str, Any], *, from_text: bool = False) -> Inj
         elif key in kind.__struct_fields__:
             own[key] = value
         else:
-            known = ", ".join((*kind.__struct_fields__, *Schedule.__struct_fields__))
-            raise ValueError(f"{name} has no field {key!r}; there are {known}")
+            known = (*kind.__struct_fields__, *Schedule.__struct_fields__)
+            raise ValueError(f"{name} has no field {key!r}; {_meant(key, known)}")
     try:
         return Injection(
             msgspec.convert({"fault": name, **own}, kind, strict=not from_text),
             msgspec.convert(schedule, Schedule, strict=not from_text),
         )
     except msgspec.ValidationError as error:
-        raise ValueError(f"{name}: {error}") from error
+        raise ValueError(f"{name}: {_in_our_words(str(error), rest)}") from error
 
 
 def parse_injection(text: str) -> Injection:
@@ -129,9 +131,28 @@ def parse_injection(text: str) -> Injection:
     for pair in rest.split(",") if rest else ():
         key, equals, value = pair.partition("=")
         if not equals:
-            raise ValueError(f"{name}: {pair!r} is no field=value")
+            raise ValueError(
+                f"{name}: {pair!r} is no field=value; a list has + between, text with a comma"
+                " stands in a file for --faults"
+            )
+        if key.strip() in values:
+            raise ValueError(f"{name}: {key.strip()} is given twice")
         values[key.strip()] = value
     return injection_from({**values, "fault": name.strip()}, from_text=True)
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+
+
+def _in_our_words(error: str, values: Mapping[str, Any]) -> str:
+    """What msgspec says of a value that it cannot convert, with the field and what was read."""
+    found = re.fullmatch(r"(.*) - at `\$\.(\w+).*`", error)
+    if found is None:
+        return error.replace("Object missing required field", "expected the field")
+    words = found[1][0].lower() + found[1][1:]
+    return f"{found[2]} = {values.get(found[2])!r}: {words.replace('`', '')}"
 
 
 def _listed(value: Any) -> Any:

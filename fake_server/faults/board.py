@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from fake_server.faults.base import (
@@ -33,6 +34,7 @@ class FaultBoard:
         self._injections: dict[int, Injection] = {}
         self._others: dict[int, tuple[Progress, Place]] = {}
         self._next = 1
+        self._struck: Counter[int] = Counter()
         for injection in injections:
             self.add(injection)
 
@@ -40,6 +42,10 @@ class FaultBoard:
     def injections(self) -> dict[int, Injection]:
         """What is set, by number."""
         return dict(self._injections)
+
+    def struck(self, number: int) -> int:
+        """How often a fault has struck so far, and changed something, on all sockets together."""
+        return self._struck[number]
 
     def add(self, injection: Injection) -> int:
         """Set a fault; returns its number. Open sockets get it too."""
@@ -69,7 +75,7 @@ class FaultBoard:
 
     def line_for(self, socket_number: int) -> FaultLine:
         """What the faults make of one socket; see :meth:`FaultLine.set`."""
-        return FaultLine(socket_number, self._rng)
+        return FaultLine(socket_number, self._rng, self._count)
 
     def handshake(self, at_s: float, socket_number: int) -> Refusal | WrongAccept | Silence | None:
         """What becomes of the handshake that would open this socket; None if it succeeds. ``at_s``
@@ -82,17 +88,22 @@ class FaultBoard:
                 and (not schedule.sockets or socket_number in schedule.sockets)
                 and progress.strikes(at_s, place.rng)
             ):
+                self._count(number)
                 return fault.answer(place)
         return None
 
     def login_wait_s(self, at_s: float) -> float:
         """So many seconds a login's answer is late."""
-        return sum(
-            fault.wait_s(place)
-            for number, (progress, place) in list(self._others.items())
-            if isinstance(fault := self._injections[number].fault, LoginFault)
-            and progress.strikes(at_s, place.rng)
-        )
+        wait_s = 0.0
+        for number, (progress, place) in list(self._others.items()):
+            fault = self._injections[number].fault
+            if isinstance(fault, LoginFault) and progress.strikes(at_s, place.rng):
+                self._count(number)
+                wait_s += fault.wait_s(place)
+        return wait_s
+
+    def _count(self, number: int) -> None:
+        self._struck[number] += 1
 
     def _rng(self, number: int, socket_number: int) -> random.Random:
         return random.Random(f"{self.seed}/{number}/{socket_number}")

@@ -39,12 +39,19 @@ class _Station:
 class FaultLine:
     """The faults of one socket, in the order of their stages; those of a moment come last.
 
-    Times are seconds since the socket opened.
+    Times are seconds since the socket opened. ``on_strike`` is called with the number of a fault
+    that changed something.
     """
 
-    def __init__(self, socket_number: int, rng_for: Callable[[int, int], random.Random]) -> None:
+    def __init__(
+        self,
+        socket_number: int,
+        rng_for: Callable[[int, int], random.Random],
+        on_strike: Callable[[int], None] = lambda number: None,
+    ) -> None:
         self._socket_number = socket_number
         self._rng_for = rng_for
+        self._on_strike = on_strike
         self._stations: list[_Station] = []
 
     def __bool__(self) -> bool:
@@ -100,7 +107,10 @@ class FaultLine:
                     at_s, station.place.rng
                 )
                 act = fault.change if strikes else fault.let_pass
-                changed += act(step, station.place)
+                became = act(step, station.place)
+                if strikes and became != [step]:
+                    self._on_strike(station.number)
+                changed += became
             steps = changed
         return steps
 
@@ -115,6 +125,7 @@ class FaultLine:
         if not _is_clocked(station.progress.schedule) and station.progress.strikes(
             at_s, station.place.rng
         ):
+            self._on_strike(station.number)
             steps = [*_delayed(fault.strike(station.place), steps[0].delay_s), *steps]
         if send.data[:1] == _WHOLE_TEXT and kind_of(send) != "PING":
             station.place.last_message = send.data
@@ -143,6 +154,7 @@ class FaultLine:
                 and at_s >= station.progress.schedule.at_s
                 and station.progress.strikes(at_s, station.place.rng)
             ):
+                self._on_strike(station.number)
                 steps += fault.strike(station.place)
         return steps
 

@@ -253,3 +253,10 @@ def test_a_device_that_somebody_creates_under_a_name_is_seen_by_who_names_it() -
     known = limited("a", "b", devices=["new"])
     known.created("a", "devices", b'{"id":50,"name":"new"}')
     assert known.sight("b").sees("positions", b'{"id":1,"deviceId":50}')
+
+
+def test_what_an_account_names_and_there_is_not_can_be_asked_for() -> None:
+    jane = Account(credentials=Credentials("jane@x", "pw"), devices=frozenset({1, "Drill", "77"}))
+    accounts = Accounts([jane, Credentials("all@x", "pw")])
+    devices = [b'{"id":1,"name":"one"}', b'{"id":2,"name":"two","uniqueId":"77"}']
+    assert accounts.names_nothing(devices) == [("jane@x", "Drill")]

@@ -114,10 +114,12 @@ async def test_faults_are_set_listed_and_taken_away(
         assert await ask(fake, "POST", "/faults", close) == (200, {"number": 2})
         _, listed = await ask(fake, "GET", "/faults")
         assert listed["faults"] == [
-            {"number": 1, "fault": "loss"},
-            {"number": 2, **close, "reason": ""},
+            {"number": 1, "fault": "loss", "struck": 0},
+            {"number": 2, **close, "reason": "", "struck": 0},
         ]
         assert texts_of(await client.listen(until_s=1.5)) == []
+        _, listed = await ask(fake, "GET", "/faults")
+        assert [fault["struck"] for fault in listed["faults"]] == [1, 0]
         assert await ask(fake, "DELETE", "/faults/1") == (200, {"removed": 1})
         status, body = await ask(fake, "DELETE", "/faults/1")
         assert (status, body) == (404, {"error": "there is no fault 1; there are: 2"})
@@ -364,9 +366,14 @@ async def test_over_tcp_the_address_of_the_client_is_known() -> None:
             "POST",
             "/faults",
             {"fault": "close", "cod": 1},
-            "close has no field 'cod'; there are cod",
+            "close has no field 'cod'; did you mean 'code'?",
         ),
-        ("POST", "/faults", {"fault": "close", "code": "x"}, "close: Expected `int`, got `str`"),
+        (
+            "POST",
+            "/faults",
+            {"fault": "close", "code": "x"},
+            "close: code = 'x': expected int, got str",
+        ),
         ("POST", "/faults", b'{"fault":"close","code":1e999}', "code: read 1e999"),
         ("GET", "/violations?rule=nonsense", None, "rule: read 'nonsense', expected one of pong."),
         ("GET", "/violations?role=x", None, "'role': no such parameter here, expected 'rule'"),

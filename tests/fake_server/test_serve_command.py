@@ -263,11 +263,11 @@ def test_strict_without_a_violation_ends_with_0(recording: Path) -> None:
 
 
 async def test_faults_of_the_command_line_and_of_a_file_reach_the_socket(
-    recording: Path, tmp_path: Path
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "faults.toml"
     file.write_text('seed = 7\n[[fault]]\nfault = "duplicate"\nkinds = ["devices"]\n')
-    arguments = ("--faults", file, "--fault", "close:code=1011,after=2")
+    arguments = ("--faults", file, "--fault", "close:code=1011,after=2", "--fault", "rst:after=9")
     async with served_here(recording, "--speed", "max", *arguments) as here:
         client = await here.socket()
         await client.expect(TIMEOUT, DEVICES, DEVICES)
@@ -275,6 +275,27 @@ async def test_faults_of_the_command_line_and_of_a_file_reach_the_socket(
         assert frame is not None
         assert frame.close_code == 1011
         assert here.served.server.faults.seed == 7
+    tell_the_end(here.served, options(*arguments))
+    told = capsys.readouterr().err
+    for line in ("duplicate: struck 1 time", "close: struck 1 time", "rst: never struck"):
+        assert f"fault {line}\n" in told
+
+
+def test_what_an_account_names_in_vain_is_told(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "accounts.toml"
+    file.write_text('[[account]]\nemail = "a@b"\npassword = "pw"\ndevices = ["Nosuch"]\n')
+    parts_of(options("--user-file", file), recording)
+    assert f"{file}: account a@b names 'Nosuch', and no device" in capsys.readouterr().err
+
+
+def test_that_a_recording_is_torn_is_told(
+    recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording.write_bytes(recording.read_bytes()[:-9])
+    parts_of(options(), recording)
+    assert "is torn: " in capsys.readouterr().err
 
 
 def test_the_seed_of_the_command_line_wins(tmp_path: Path) -> None:
@@ -365,7 +386,7 @@ async def test_what_clients_do_is_recorded_without_their_passwords_and_judged_at
         await client.close()
     assert tell_the_end(here.served, found) == Exit.OK
     assert (
-        f"recorded {new}; violations to be seen in it: pong.unsolicited 1, text.unknown 1"
+        "violations of handshakes and sockets in it: pong.unsolicited 1, text.unknown 1"
         in capsys.readouterr().err
     )
     assert b"hunter2" not in new.read_bytes()
@@ -584,6 +605,7 @@ def test_an_output_that_exists_is_73_and_is_left_as_it_is(
         "--tls-cert some.pem --tls-self-signed",
         "--tls-self-signed some.track.jsonl",
         "--force",
+        "some.track.jsonl --start now",
         "some.track.jsonl --record ./some.track.jsonl --force",
         "--admin-token hunter2",
         "--unknown",

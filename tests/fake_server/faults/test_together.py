@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import typing
 from typing import Any
 
@@ -10,7 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fake_server.faults import FAULTS, FaultBoard, Schedule, fault_type, injection_from
+from fake_server.faults import (
+    FAULTS,
+    FaultBoard,
+    Schedule,
+    fault_type,
+    injection_from,
+    parse_injection,
+)
 from fake_server.faults.base import Finish, MessageFault, MomentFault, Send, Stall, Step
 from recorder.wire.frames import Frame, Opcode
 from tests.fake_server.faults.support import injections, line_of, ping, sent, steps_of, texts
@@ -287,7 +295,7 @@ def test_an_impossible_schedule_is_named(values: dict[str, Any]) -> None:
 def test_an_unknown_fault_or_field_is_named() -> None:
     with pytest.raises(ValueError, match="no fault 'lag'; there are broken-json, "):
         injection_from({"fault": "lag"})
-    with pytest.raises(ValueError, match="delay has no field 'delay_ms'; there are delay_s, "):
+    with pytest.raises(ValueError, match="delay has no field 'delay_ms'; did you mean 'delay_s'"):
         injection_from({"fault": "delay", "delay_ms": 1})
     with pytest.raises(ValueError, match="expected 'fault', the name of one"):
         injection_from({})
@@ -307,3 +315,27 @@ def test_the_default_schedule_is_left_out_of_the_object() -> None:
     (injection,) = injections(["close:code=4000,after=2"])
     assert injection.to_builtins() == {"fault": "close", "code": 4000, "reason": "", "after": 2}
     assert injection.schedule == Schedule(after=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("cloze", "there is no fault 'cloze'; did you mean 'close'?"),
+        ("nonsense", "there is no fault 'nonsense'; there are broken-json, "),
+        ("close:code=abc", "close: code = 'abc': expected int, got str"),
+        ("field-null", "field-null: expected the field `key`"),
+        ("close:code=1,code=2", "close: code is given twice"),
+        ("stall:sockets=1,3", "stall: '3' is no field=value; a list has + between"),
+    ],
+)
+def test_what_is_wrong_with_a_fault_is_told_in_words_of_its_own(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        parse_injection(text)
+
+
+def test_a_strike_that_changes_nothing_is_not_counted() -> None:
+    board = FaultBoard([parse_injection("field-null:key=nosuch"), parse_injection("duplicate")])
+    line = board.line_for(1)
+    line.set(board.injections)
+    line.feed(Send(data=b"\x81\x02{}"), 0.0)
+    assert (board.struck(1), board.struck(2)) == (0, 1)
