@@ -196,7 +196,7 @@ class Socket:
         if broken:
             self._refuse(CloseCode.PROTOCOL_ERROR, broken[0])
             return
-        if frame.opcode == Opcode.CLOSE:
+        if frame.opcode == Opcode.CLOSE and not self._is_stalled:
             self._got_close = True
             if not self._close_sent:
                 # 5.5.1: "the endpoint typically echos the status code it received".
@@ -238,9 +238,18 @@ class Socket:
         """Fail the connection (RFC 6455 section 7.1.7): a close frame, and nothing is read any
         more.
         """
+        if self._is_stalled:
+            return
         if self.is_open:
             self._end(close_frame(code, why[:120]).serialize())
         self._got_close = True
+
+    @property
+    def _is_stalled(self) -> bool:
+        """Whether nothing goes out any more, the answer to a close frame neither; TCP stays open
+        until the client ends it.
+        """
+        return self.is_open and self.carrier is not None and self.carrier.stalled
 
     def _violation(self, rule: str, seen: str, expected: str) -> Violation:
         return Violation.of(

@@ -13,6 +13,7 @@ import h11
 import msgspec
 import trio
 
+from fake_server.connection import now_ns
 from fake_server.exchange import Answer, HttpRequest, reason_of, text_answer
 from fake_server.faults import FaultBoard
 from fake_server.faults.base import Refusal, Silence, WrongAccept
@@ -61,15 +62,12 @@ class Front:
         self._faults = faults
         self._tap = tap
         self._connections = 0
-        self._started_s: float | None = None
 
     async def handle(self, stream: trio.abc.Stream) -> None:
         """Serve one connection."""
         self._connections += 1
         connection = self._connections
         peer = _peer(stream)
-        if self._started_s is None:
-            self._started_s = trio.current_time()
         if self._tap is not None:
             stream = self._tap(stream, connection)
         try:
@@ -149,6 +147,8 @@ class Front:
             return judged
         fault = self._faults.handshake(self._age_s(), self._hub.accepted + 1)
         accept = judged.accept
+        if fault is not None:
+            self._gate.failed(judged, now_ns())
         match fault:
             case Refusal():
                 return Answer(fault.status, fault.body, fault.headers)
@@ -162,8 +162,8 @@ class Front:
         return None if patience.cancelled_caught else msgspec.structs.replace(judged, accept=accept)
 
     def _age_s(self) -> float:
-        """Since the first connection came."""
-        return trio.current_time() - (self._started_s or 0.0)
+        """Since the server started."""
+        return (now_ns() - self._hub.started_ns) / 1e9
 
 
 def _peer(stream: trio.abc.Stream) -> str | None:

@@ -42,9 +42,10 @@ class Gate:
     def judge(self, request: HttpRequest) -> Upgrade | Answer:
         """What a request for the socket is answered: an upgrade, or the refusal."""
         rules = self._rules
-        if request.method != "GET" or request.header("upgrade").lower() != "websocket":
+        if request.method != "GET" or not _asks_for_upgrade(request):
             seen = f"a {request.method} of the socket that asks for no upgrade"
-            self._report(request, "handshake.no-upgrade", seen, "Upgrade: websocket")
+            expected = "Upgrade: websocket and Connection: Upgrade"
+            self._report(request, "handshake.no-upgrade", seen, expected)
             status = rules.status_no_upgrade
             answer = text_answer(status, f"{status} - {reason_of(status)}")
             return answer.with_headers({"Allow": "GET"}) if status == 405 else answer
@@ -80,6 +81,10 @@ class Gate:
                 return text_answer(429, "429 - reconnected without delay [socket.reconnect]")
         return Upgrade(session, accept_for(key))
 
+    def failed(self, upgrade: Upgrade, at_ns: int) -> None:
+        """A fault refused what was granted: the account's next handshake is a reconnection."""
+        self._pace.closed(upgrade.session.account, at_ns)
+
     def _bad_handshake(self, why: str) -> Answer:
         status = self._rules.status_bad_handshake
         return text_answer(status, f"{status} - {why}")
@@ -96,6 +101,14 @@ class Gate:
                 )
             ]
         )
+
+
+def _asks_for_upgrade(request: HttpRequest) -> bool:
+    """RFC 6455 section 4.2.1 points 3 and 4."""
+    options = ",".join(value for name, value in request.headers if name == "connection")
+    return request.header("upgrade").lower() == "websocket" and "upgrade" in {
+        option.strip().lower() for option in options.split(",")
+    }
 
 
 def switching(accept: str) -> bytes:

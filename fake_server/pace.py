@@ -119,7 +119,7 @@ class Pace:
         )
 
     def closed(self, account: str, at_ns: int) -> None:
-        """A socket ended."""
+        """A socket ended, or its handshake was refused."""
         last = self._opened.setdefault(account, _Opened(at_ns))
         last.closed_ns = at_ns
         self._opened.move_to_end(account)

@@ -13,6 +13,7 @@ from typing import Literal
 import trio
 
 from fake_server.connection import MAX_CLIENT_MESSAGE_BYTES
+from fake_server.transport import resets_at_close
 from recorder.connection_observer import ConnectionObserver
 from recorder.errors import DiskFailed
 from recorder.model import FrameEntry, Header, KnownEntry, Open
@@ -184,6 +185,7 @@ class _Tapped(trio.abc.Stream):
         self._recording = recording
         self._first_to_end: Sender | None = None
         self._close_frame: FrameEntry | None = None
+        self._resets = False
         self._ended = False
 
     def _on_chunk(self, direction: Direction, data: bytes) -> None:
@@ -209,6 +211,7 @@ class _Tapped(trio.abc.Stream):
         return await self._tap.receive_some(max_bytes)
 
     async def aclose(self) -> None:
+        self._resets = self._resets or resets_at_close(self.wrapped)
         try:
             await self._tap.aclose()
         finally:
@@ -221,7 +224,9 @@ class _Tapped(trio.abc.Stream):
         self._ended = True
         how: Literal["eof", "reset", "stopped"] = self._recording.ended(self)
         by: Sender = "server"
-        if self._tap.broken:
+        if self._resets:
+            how = "reset"
+        elif self._tap.broken:
             by, how = "client", "reset"
         elif self._first_to_end == "client":
             by, how = "client", "eof"

@@ -64,7 +64,7 @@ class FakeServer:
         self.desk = SessionDesk(self.rules, now_ns)
         self.written = Written()
         self.faults = FaultBoard(faults, seed=fault_seed)
-        pace = Pace(self.rules)
+        self._pace = pace = Pace(self.rules)
         self.hub = Hub(
             source,
             rules=self.rules,
@@ -107,6 +107,7 @@ class FakeServer:
                 rules=self.rules,
                 violations=self.violations,
                 written=self.written,
+                pace=self._pace,
                 on_login=lambda session: self.hub.playback.on_login(),
                 on_logout=self.hub.on_logout,
                 on_written=self.hub.on_written,

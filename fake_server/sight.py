@@ -108,7 +108,7 @@ class Sight(msgspec.Struct, frozen=True):
         What remains keeps the text of every object; what is hidden goes with its comma, a list
         that is emptied with its key, and a JSON text without a key left as a whole. PINGs,
         ``webSessionTimeout``, ``{}`` and what is no JSON always pass. ``kind`` is that of the
-        objects in a payload that is a list, as REST answers it.
+        objects in a payload that is a list, or of the one object that it is, as REST answers them.
         """
         if self.everything:
             return payload
@@ -125,7 +125,7 @@ class Sight(msgspec.Struct, frozen=True):
             return part.data
         if part.data.startswith(b"["):
             return self._kept_list(kind, part.data)
-        if "deviceId" in part.keys and not self.sees("", part.data):
+        if (kind or "deviceId" in part.keys) and not self.sees(kind, part.data):
             return None
         members: dict[str, msgspec.Raw] = _decoded(part.data, dict[str, msgspec.Raw]) or {}
         kept: dict[str, bytes | msgspec.Raw] = {}

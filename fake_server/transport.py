@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import trio
 
-__all__ = ["Transport", "tcp_socket_of"]
+__all__ = ["Transport", "resets_at_close", "tcp_socket_of"]
 
 _READ_BYTES: Final = 64 * 1024
 
@@ -86,6 +86,15 @@ class Transport:
         tcp = tcp_socket_of(self.stream)
         if tcp is not None:
             tcp.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, _LINGER_0_S)
+
+
+def resets_at_close(stream: Any) -> bool:
+    """Whether closing the stream will reset TCP, as :meth:`Transport.reset_at_close` had it."""
+    tcp = tcp_socket_of(stream)
+    if tcp is None or tcp.fileno() < 0:
+        return False
+    set_to = tcp.getsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, len(_LINGER_0_S))
+    return bool(set_to == _LINGER_0_S)
 
 
 def tcp_socket_of(stream: Any) -> Any:

@@ -104,11 +104,9 @@ class Conformance:
                     entry.sender, frame_of(entry), _at_ns(entry)
                 )
             case MessageEntry():
-                found = []
-                if entry.opcode == "text":
-                    found = self._socket_of(entry.connection, entry).text(
-                        entry.sender, entry.data, _at_ns(entry)
-                    )
+                found = self._socket_of(entry.connection, entry).message(
+                    entry.sender, entry.data, _at_ns(entry), is_text=entry.opcode == "text"
+                )
             case Bytes() if entry.connection in self._sockets:
                 found = self._sockets[entry.connection].no_frame(entry)
             case Open() | Closed():
@@ -293,8 +291,7 @@ class _Socket:
         for event in self._client.feed(frame):
             if not isinstance(event, Message):
                 return found + self._broken(event.why, at_ns)
-            if event.is_text:
-                found += self._client_text(event.payload, at_ns)
+            found += self._client_message(event.payload, at_ns, is_text=event.is_text)
         return found
 
     def _of_server(self, frame: Frame, at_ns: int) -> list[Violation]:
@@ -307,11 +304,15 @@ class _Socket:
             for violation in self._server_text(event.payload, at_ns)
         ]
 
-    def text(self, sender: Sender, payload: bytes, at_ns: int) -> list[Violation]:
-        """A text message whose frames were never seen."""
+    def message(
+        self, sender: Sender, payload: bytes, at_ns: int, *, is_text: bool
+    ) -> list[Violation]:
+        """A message whose frames were never seen."""
         if sender == "server":
-            return self._server_text(payload, at_ns)
-        return self._client_text(payload, at_ns) if self._hears_client else []
+            return self._server_text(payload, at_ns) if is_text else []
+        if not self._hears_client:
+            return []
+        return self._client_message(payload, at_ns, is_text=is_text)
 
     def _server_text(self, payload: bytes, at_ns: int) -> list[Violation]:
         uuids = ping_uuids(payload)
@@ -321,13 +322,13 @@ class _Socket:
             found += self._heartbeat.ping_sent(uuid, at_ns)
         return found
 
-    def _client_text(self, payload: bytes, at_ns: int) -> list[Violation]:
-        found = self._heartbeat.client_text(payload, at_ns)
-        if not found and parse_pong(payload) is None:
+    def _client_message(self, payload: bytes, at_ns: int, *, is_text: bool) -> list[Violation]:
+        found = self._heartbeat.client_text(payload, at_ns) if is_text else []
+        if not found and not (is_text and parse_pong(payload) is not None):
             shown = repr(payload[:80].decode("utf-8", "replace"))
-            found = [
-                self._violation("text.unknown", f"the client sent {shown}", "only pongs", at_ns)
-            ]
+            seen = f"the client sent {shown}" + ("" if is_text else " as a binary message")
+            expected = "only pongs" if is_text else "only pongs, as text messages"
+            found = [self._violation("text.unknown", seen, expected, at_ns)]
             self._hears_client = self._hears_client and self._rules.other_client_text == "ignore"
         if found and self._rules.strict:
             self._hears_client = False

@@ -213,11 +213,14 @@ def load_script(path: Path) -> Script:
 
 
 def _answers_of(exchanges: Iterable[_Exchange]) -> dict[_Key, RecordedAnswer]:
-    """What was answered to each request; the first answer, where one was repeated."""
+    """What was answered to each request; the first answer, where one was repeated.
+
+    Not that a login was missing, nor that the client had it already: neither is for another client.
+    """
     answers: dict[_Key, RecordedAnswer] = {}
     for exchange in exchanges:
         request, response = exchange.request, exchange.response
-        if request is not None and response is not None and response.status != 101:
+        if request is not None and response is not None and response.status not in (101, 304, 401):
             key = _exchange_key(request.method, request.target)
             answer = RecordedAnswer(response.status, response.headers, b"".join(exchange.body))
             answers.setdefault(key, answer)

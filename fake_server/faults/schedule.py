@@ -15,7 +15,8 @@ __all__ = ["Injection", "Progress", "Schedule"]
 class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every condition that is given must hold. What is counted and timed is, for faults of sockets,
     the messages of each socket and the seconds since it opened; for faults of handshakes and
-    logins, all of those and the seconds since the server started.
+    logins, all of those and the seconds since the server started. A moment that is named by
+    ``at_s`` alone strikes once, whatever ``count`` says.
 
     ``after``: so many pass first. ``count``: so often it strikes (0: without end; faults that
     happen at a moment strike once unless told otherwise). ``at_s``, ``until_s``: from when, until

@@ -76,6 +76,7 @@ class Rest:
         rules: Rules,
         violations: ViolationLog,
         written: Written,
+        pace: Pace,
         on_login: Callable[[Session], None],
         on_logout: Callable[[Session], None],
         on_written: Callable[[str, bytes], None],
@@ -90,7 +91,7 @@ class Rest:
         self.on_logout = on_logout
         self.on_written = on_written
         self._state_for = state_for
-        self._pace = Pace(rules)
+        self._pace = pace
         if not accounts.all_see_everything:
             accounts.know(source.opening.objects("devices"))
         self._cors_for_all = (("Access-Control-Allow-Origin", "*"), *_CORS)
@@ -142,8 +143,8 @@ class Rest:
             document = documentation(request.path, self.rules)
             if document is not None:
                 return document
-        # What stands beside the API, such as pages, is for anybody.
-        _, account = self._caller(request, needed=request.path.startswith(API_PATH))
+        # What stands beside the API, such as pages, is for anybody; a proxy may have had it deeper.
+        _, account = self._caller(request, needed=f"{API_PATH}/" in request.path)
         sight = self.accounts.sight(account) if account else Sight()
         answer = recorded_answer(self.source, method, request.target, sight)
         if answer is not None:
@@ -162,7 +163,8 @@ class Rest:
         session = self.desk.touch(request.cookies)
         if isinstance(session, Session):
             sight = self.accounts.sight(session.account)
-            answer = recorded_answer(self.source, method, request.target, sight)
+            kind = next(iter(routes.values())).kind
+            answer = recorded_answer(self.source, method, request.target, sight, kind=kind)
             if answer is not None:
                 return answer
         allow = _allowed(routes)

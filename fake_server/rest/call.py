@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -83,14 +84,17 @@ class Call:
         )
 
     def check_parameters(self) -> None:
-        """Tell of parameters that the endpoint does not know."""
-        if not self.query:
-            return
-        known = self.route.parameter_names.union(self.rules.tolerated_parameters)
-        unknown = [name for name in self.query if name not in known]
+        """Tell of query parameters that the endpoint does not know."""
+        if self.query:
+            self.check_names(self.query, sorted(self.route.parameter_names))
+
+    def check_names(self, sent: Iterable[str], names: Sequence[str]) -> None:
+        """Tell of the parameters in ``sent`` that are not among ``names``, nor tolerated."""
+        known = {*names, *self.rules.tolerated_parameters}
+        unknown = [name for name in sent if name not in known]
         if unknown:
             shown = ", ".join(repr(name[:40]) for name in unknown[:5])
-            expected = ", ".join(parameter.name for parameter in self.route.parameters) or "none"
+            expected = ", ".join(names) or "none"
             self.breach(
                 "rest.unknown-parameter",
                 seen=f"{self.route.method} {self.route.path} with {shown}",

@@ -288,6 +288,11 @@ CLIENTS: dict[str, tuple[Behaviour, list[str], Rules | None]] = {
             ),
             ["frame.broken"],
         ),
+        (
+            "a pong as a binary message",
+            sends(Frame.make(Opcode.BINARY, b"pong x", mask=MASK), close_frame(1000, mask=MASK)),
+            ["text.unknown"],
+        ),
         ("talks on behind its close", sends(close_frame(1000, mask=MASK), text), []),
         ("no cookie", asks(handshake(None)), ["session.no-cookie"]),
         ("unknown cookie", asks(handshake("JSESSIONID=node0x.node0")), ["session.unknown-cookie"]),

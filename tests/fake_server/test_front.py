@@ -312,3 +312,15 @@ async def test_head_is_answered_like_get_without_a_body() -> None:
         assert head.status == got.status == 200
         assert head.header("Content-Length") == str(len(got.body))
         assert (await http.ask("/api/devices", Cookie=cookie)).body == got.body
+
+
+async def test_an_upgrade_that_connection_does_not_ask_for_is_none(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with serving(quiet()) as fake:
+        cookie = await fake.cookie()
+        for line, status in ((b"", 405), (b"Connection: keep-alive, Upgrade\r\n", 101)):
+            http = fake.http()
+            await http.send(handshake(cookie).replace(b"Connection: Upgrade\r\n", line))
+            assert (await http.head()).status == status
+        assert fake.rules_broken == ["handshake.no-upgrade"]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import trio
+import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fake_server.faults import parse_injection
 from fake_server.pace import MAX_WATCHED, Pace
 from recorder.track.rules import Rules
+from tests.fake_server.support import handshake, quiet, serving
 from tests.profiles import examples
 
 S = 1_000_000_000
@@ -115,3 +119,33 @@ def test_who_comes_again_is_not_among_those_that_came_longest_ago() -> None:
     assert pace.polled("0", "/api/devices", MINUTE) is not None
     assert pace.opened("0", MINUTE) is not None
     assert pace.opened("1", 0) is None
+
+
+async def test_a_storm_of_handshakes_that_a_fault_refuses_is_one_however_long_it_lasts(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with serving(quiet(), faults=[parse_injection("refusal:status=502")]) as fake:
+        cookie = await fake.cookie()
+        for _ in range(20):
+            http = fake.http()
+            await http.send(handshake(cookie))
+            assert (await http.answer()).status == 502
+            await trio.sleep(0.5)
+        assert fake.rules_broken == ["socket.reconnect"] * 16
+        await trio.sleep(2)
+        http = fake.http()
+        await http.send(handshake(cookie))
+        await http.answer()
+        assert len(fake.rules_broken) == 16
+
+
+async def test_a_reset_forgets_who_asked_by_basic_too(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    basic = "Basic ZGVtb0BleGFtcGxlLmNvbTpkZW1v"
+    async with serving(quiet(), rules=Rules(max_polls_per_minute=1, strict=True)) as fake:
+        http = fake.http()
+        statuses = [(await http.ask("/api/devices", Authorization=basic)).status for _ in range(2)]
+        fake.server.control.reset()
+        statuses.append((await http.ask("/api/devices", Authorization=basic)).status)
+    assert statuses == [200, 429, 200]

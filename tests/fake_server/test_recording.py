@@ -11,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 
+from fake_server.faults import parse_injection
 from fake_server.recording import ServerRecording
 from fake_server.server import FakeServer
 from recorder.errors import DiskFailed, OutputExists
@@ -418,3 +419,28 @@ def test_a_file_that_is_there_is_kept_without_force(path: Path) -> None:
         ServerRecording.open(path)
     ServerRecording.open(path, force=True).close()
     assert read(path)[0].mode == "fake"
+
+
+async def test_a_reset_of_ours_is_recorded_as_one(path: Path) -> None:
+    recording = opened(path)
+    async with trio.open_nursery() as nursery:
+        server = FakeServer(
+            quiet(DEVICES),
+            faults=[parse_injection("rst:after=1")],
+            tap=lambda stream, _: recording.tap(stream),
+        )
+        await nursery.start(server.run)
+        [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        await nursery.start(trio.serve_listeners, server.handle, [listener])
+        port = listener.socket.getsockname()[1]
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            answer = await Http(stream).log_in()
+        cookie = (answer.header("Set-Cookie") or "").partition(";")[0]
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            await stream.send_all(handshake(cookie))
+            with pytest.raises(trio.BrokenResourceError):
+                await read_all(stream)
+        nursery.cancel_scope.cancel()
+    recording.close()
+    ends = {one.connection: (one.by, one.how) for one in read(path)[1] if isinstance(one, Closed)}
+    assert ends[2] == ("server", "reset")

@@ -262,6 +262,39 @@ def test_strict_without_a_violation_ends_with_0(recording: Path) -> None:
     assert server.process.returncode == Exit.OK
 
 
+async def test_shared_playback_goes_on_where_per_connection_begins_again(
+    tmp_path: Path,
+) -> None:
+    two = [*upgrade(), said(DEVICES), said(b'{"devices":[{"id":3}]}')]
+    recording = write(tmp_path / "two.track.jsonl", two)
+    heard: dict[str, bytes] = {}
+    for mode in ("per-connection", "shared"):
+        arguments = ("--playback", mode, "--speed", "max")
+        async with served_here(recording, *arguments) as here:
+            first = await here.socket()
+            await first.expect(TIMEOUT, DEVICES, b'{"devices":[{"id":3}]}')
+            late = await here.socket()
+            await late.expect(TIMEOUT)
+            frame = await late.frame()
+            assert frame is not None
+            heard[mode] = frame.payload
+    # Who joins late is told the state, in one message a kind.
+    assert heard["per-connection"] == DEVICES
+    assert heard["shared"] == DEVICES.removesuffix(b"]}") + b',{"id":3}]}'
+
+
+async def test_shared_playback_starts_with_the_server_where_that_is_asked(recording: Path) -> None:
+    for start, begun in (("now", True), ("login", False)):
+        async with served_here(recording, "--playback", "shared", "--start", start) as here:
+            assert bool(here.served.server.hub.playback.clocks()) == begun
+
+
+def test_it_listens_where_it_is_told_to(recording: Path) -> None:
+    with serving(recording, "--host", "127.0.0.2") as server:
+        assert server.url.startswith("http://127.0.0.2:")
+        assert server.log_in()[0] == 200
+
+
 async def test_faults_of_the_command_line_and_of_a_file_reach_the_socket(
     recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -301,6 +301,20 @@ def test_an_answer_is_found_by_method_path_and_sorted_query(tmp_path: Path) -> N
         assert script.answer(method, target) is None
 
 
+@pytest.mark.parametrize("status", [401, 304])
+def test_what_was_answered_to_a_missing_login_or_a_cache_is_no_answer(
+    status: int, tmp_path: Path
+) -> None:
+    entries = [
+        *exchange("/api/devices", b"", number=1, status=status),
+        *exchange("/api/devices", b'[{"id":5}]', number=2, at_s=1),
+        *exchange("/api/groups", b"", number=3, status=status),
+    ]
+    script = script_of(tmp_path, [*upgrade(2, 5), said(b"{}", 5), *entries])
+    assert script.opening.objects("devices") == [b'{"id":5}']
+    assert script.answer("GET", "/api/groups") is None
+
+
 def test_a_body_in_pieces_is_joined_and_a_requests_body_is_none_of_it(tmp_path: Path) -> None:
     entries = exchange("/api/x", b"one", method="POST")
     common: dict[str, Any] = {"connection": 1, "exchange": 1, "offset_ns": 0}

@@ -7,6 +7,7 @@ import trio
 import trio.testing
 
 from fake_server.faults.base import Stall
+from recorder.wire.frames import Frame, close_frame
 from tests.fake_server.faults.support import (
     THREE,
     Served,
@@ -17,7 +18,7 @@ from tests.fake_server.faults.support import (
     texts,
     with_websockets,
 )
-from tests.fake_server.support import data_of, quiet, serving, text
+from tests.fake_server.support import MASK, data_of, quiet, serving, text
 
 
 def test_it_is_the_end_of_all_sending_at_its_moment() -> None:
@@ -39,6 +40,21 @@ async def test_nothing_more_comes_neither_pings_nor_answers_and_the_connection_s
         assert len(fake.server.hub.sockets) == 1
         # Nobody is blamed for what was not sent.
         assert fake.rules_broken == []
+
+
+async def test_neither_a_close_frame_nor_a_broken_one_is_answered(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with serving(quiet(*THREE), faults=injections(["stall:after=2"])) as fake:
+        for frame in (close_frame(1000, mask=MASK), Frame.make(11, b"", mask=MASK)):
+            socket = await fake.socket()
+            await socket.listen(trio.current_time() + 1)
+            await socket.send(frame)
+            assert await socket.listen(trio.current_time() + 3600) == []
+            assert not socket.at_end
+            await socket.stream.aclose()
+            await trio.sleep(5)
+            assert fake.server.hub.sockets == []
 
 
 async def test_by_the_clock_it_comes_between_pings(

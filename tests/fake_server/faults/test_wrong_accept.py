@@ -81,5 +81,5 @@ async def test_aiohttp_refuses_the_handshake(mode: str) -> None:
 
 
 def test_impossible_values_are_named() -> None:
-    with pytest.raises(ValueError, match=r"wrong-accept: .*\$\.accept"):
+    with pytest.raises(ValueError, match=r"wrong-accept: accept = 'right'"):
         parse_injection("wrong-accept:accept=right")

@@ -12,6 +12,7 @@ import msgspec
 from fake_server.accounts import DEMO_ACCOUNT, Accounts
 from fake_server.desk import SessionDesk
 from fake_server.exchange import Answer, HttpRequest
+from fake_server.pace import Pace
 from fake_server.rest import Rest
 from fake_server.violation_log import ViolationLog
 from fake_server.written import Written
@@ -91,6 +92,7 @@ class Caller:
             rules=Rules(**rules),
             violations=self.violations,
             written=self.written,
+            pace=Pace(Rules(**rules)),
             on_login=self.logins.append,
             on_logout=self.logouts.append,
             on_written=lambda kind, text: self.pushed.append((kind, text)),

@@ -9,6 +9,7 @@ import openpyxl
 import pytest
 
 from fake_server.accounts import Account, Accounts
+from fake_server.reports import XLSX
 from replayer.script import RecordedAnswer
 from tests.fake_server.rest.support import Caller, account
 
@@ -81,6 +82,33 @@ def test_who_sees_less_gets_a_recorded_answer_without_what_is_hidden() -> None:
     assert caller.ask(target, cookie=cookie, accept="application/json").ids == [1]
 
 
+@pytest.mark.parametrize(
+    ("target", "body"),
+    [
+        ("/api/devices/2", b'{"id":2,"name":"two"}'),
+        ("/api/positions/21", b'{"id":21,"deviceId":2}'),
+        ("/api/statistics.csv", b"deviceId;name\n2;two\n"),
+        (f"{ROUTE}?deviceId=0&{PERIOD}", b"PK two"),
+    ],
+)
+def test_who_sees_less_never_gets_what_is_hidden_or_cannot_be_looked_into(
+    target: str, body: bytes
+) -> None:
+    caller = Caller(
+        DEVICES,
+        answers={target: RecordedAnswer(200, [("Content-Type", XLSX)], body)},
+        accounts=Accounts(
+            [
+                Account(credentials=account("a@x"), devices=frozenset({"one"})),
+                Account(credentials=account("all@x")),
+            ]
+        ),
+    )
+    limited, everything = caller.log_in("a@x"), caller.log_in("all@x")
+    assert caller.ask(target, cookie=everything, accept=XLSX).body == body
+    assert b"two" not in caller.ask(target, cookie=limited, accept=XLSX).body
+
+
 def test_what_is_not_recorded_is_404_and_a_violation_without_query_session_or_control() -> None:
     caller = Caller()
     heard = caller.ask("/api/x%1b%5b31mRED;jsessionid=node0secret.node0?token=hunter2")
@@ -95,9 +123,10 @@ def test_what_is_not_recorded_is_404_and_a_violation_without_query_session_or_co
 
 
 def test_what_stands_beside_the_api_needs_no_session() -> None:
-    caller = Caller(answers={"/index.html": b"<html>"})
+    caller = Caller(answers={"/index.html": b"<html>", "/track/api/devices": b"[]"})
     assert caller.ask("/index.html", cookie="").body == b"<html>"
     assert caller.ask("/other.html", cookie="").status == 404
+    assert caller.ask("/track/api/devices", cookie="").status == 401
 
 
 # What web clients ask for on start
@@ -148,6 +177,16 @@ def test_a_report_by_post_has_its_parameters_in_the_body() -> None:
     heard = caller.send("POST", ROUTE, wanted, accept="application/json")
     assert heard.ids == [21]
     assert caller.ask(ROUTE, "POST", b"deviceId=2", content_type="text/plain").status == 415
+
+
+def test_an_unknown_parameter_in_a_reports_body_is_told_of_too() -> None:
+    wanted = {"deviceIds": [2], "from": "2025-02-21T10:00:00Z", "to": "2025-02-21T20:00:00Z"}
+    for strict, status in ((False, 200), (True, 400)):
+        caller = Caller(DEVICES, POSITIONS, strict=strict)
+        sent = {**wanted, "filterFlaping": True}
+        assert caller.send("POST", ROUTE, sent, accept="application/json").status == status
+        assert caller.broken == ["rest.unknown-parameter"]
+        assert "filterFlaping" in str(caller.violations.latest[0])
 
 
 def test_summary_and_events_are_reports_too() -> None:
@@ -208,6 +247,34 @@ def test_a_recorded_report_of_the_very_same_call_wins() -> None:
     assert caller.ask(f"{ROUTE}?{query}", accept="application/json").ids == [77]
     other = f"{ROUTE}?{query}&filterFlapping=false"
     assert caller.ask(other, accept="application/json").ids == [11, 12]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked", "body"),
+    [
+        ("application/json", XLSX, b'[{"id":77}]'),
+        ("application/json;charset=UTF-8", "", b'[{"id":77}]'),
+        (XLSX, "application/json", b"PK recorded"),
+    ],
+)
+def test_a_recorded_report_of_another_type_than_is_asked_for_is_none(
+    recorded: str, asked: str, body: bytes
+) -> None:
+    target = f"{ROUTE}?deviceId=1&{PERIOD}"
+    caller = Caller(
+        DEVICES,
+        POSITIONS,
+        answers={target: RecordedAnswer(200, [("Content-Type", recorded)], body)},
+    )
+    heard = caller.ask(target, accept=asked)
+    assert heard.body != body
+    assert heard.header("Content-Type") == ("application/json" if recorded == XLSX else XLSX)
+
+
+def test_a_recorded_report_by_post_answers_no_other_body() -> None:
+    caller = Caller(DEVICES, POSITIONS, answers={f"POST {ROUTE}": b'[{"id":77}]'})
+    wanted = {"deviceIds": [2], "from": "2025-02-21T10:00:00Z", "to": "2025-02-21T20:00:00Z"}
+    assert caller.send("POST", ROUTE, wanted, accept="application/json").ids == [21]
 
 
 def test_a_report_is_of_what_the_account_sees() -> None:
