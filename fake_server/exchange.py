@@ -10,9 +10,21 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["Answer", "Headers", "HttpRequest", "json_answer", "reason_of", "text_answer"]
+__all__ = [
+    "MAX_BODY_BYTES",
+    "Answer",
+    "Headers",
+    "HttpRequest",
+    "json_answer",
+    "reason_of",
+    "text_answer",
+]
 
 Headers = tuple[tuple[str, str], ...]
+
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+"""A longer body is refused with 413; no object of Track is as large."""
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):

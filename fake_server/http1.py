@@ -9,22 +9,19 @@ from typing import Final
 import h11
 import trio
 
-from fake_server.exchange import Answer, Headers, HttpRequest, reason_of
+from fake_server.exchange import MAX_BODY_BYTES, Answer, Headers, HttpRequest, reason_of
 
-__all__ = ["MAX_BODY_BYTES", "MAX_HEAD_BYTES", "SERVER_NAME", "Http1", "RequestTooLarge", "date"]
+__all__ = ["MAX_HEAD_BYTES", "SERVER_NAME", "Http1", "RequestTooLarge", "date"]
 
 SERVER_NAME: Final = "tracktape-fake-server"
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 
-MAX_BODY_BYTES: Final = 1024 * 1024
-"""No object of Track is as large."""
-
 _READ_BYTES: Final = 64 * 1024
 
 
 class RequestTooLarge(Exception):
-    """The body is longer than :data:`MAX_BODY_BYTES`."""
+    """The body is longer than :data:`~fake_server.exchange.MAX_BODY_BYTES`."""
 
 
 class Http1:

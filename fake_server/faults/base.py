@@ -8,8 +8,6 @@ any of them can be combined. Who takes the steps is :mod:`fake_server.faults.car
 from __future__ import annotations
 
 import random
-import uuid
-from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -133,16 +131,10 @@ class Place:
     of a moment, the frame of the last text that came by, PINGs aside.
     """
 
-    def __init__(
-        self,
-        rng: random.Random,
-        *,
-        new_uuid: Callable[[], str] = lambda: str(uuid.uuid4()),
-    ) -> None:
+    def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.memory: dict[str, Any] = {}
         self.last_message: bytes | None = None
-        self.new_uuid = new_uuid
 
 
 class Fault(

@@ -4,7 +4,7 @@ endpoints.
 
 from __future__ import annotations
 
-from fake_server.rest.application import MAX_BODY_BYTES, Rest
+from fake_server.rest.application import Rest
 from fake_server.rest.routes import ROUTES, Parameter, Route
 
-__all__ = ["MAX_BODY_BYTES", "ROUTES", "Parameter", "Rest", "Route"]
+__all__ = ["ROUTES", "Parameter", "Rest", "Route"]

@@ -14,7 +14,7 @@ import msgspec
 
 from fake_server.accounts import Accounts
 from fake_server.desk import SessionDesk
-from fake_server.exchange import Answer, Headers, HttpRequest, text_answer
+from fake_server.exchange import MAX_BODY_BYTES, Answer, Headers, HttpRequest, text_answer
 from fake_server.pace import Pace
 from fake_server.rest.call import Call
 from fake_server.rest.objects import answer_objects
@@ -35,10 +35,7 @@ from recorder.track.violations import Violation, session_violation
 from replayer.script import Source
 from replayer.state import State
 
-__all__ = ["MAX_BODY_BYTES", "Rest"]
-
-MAX_BODY_BYTES: Final = 1024 * 1024
-"""A longer body is refused with 413."""
+__all__ = ["Rest"]
 
 _DOCUMENTS: Final = ("/api/swagger", "/api/openapi.json")
 _NO_CORS_BELOW: Final = "/__admin"
