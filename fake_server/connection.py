@@ -16,13 +16,13 @@ from fake_server.faults.carrier import FaultCarrier
 from fake_server.messages import ping_message
 from fake_server.outbox import Outbox
 from fake_server.sight import Sight
-from fake_server.transport import Transport
 from fake_server.violation_log import ViolationLog
 from recorder.track.heartbeat import Heartbeat, SendPing
 from recorder.track.kinds import parse_pong, ping_uuids
 from recorder.track.rules import Rules
 from recorder.track.sessions import Session
 from recorder.track.violations import Violation
+from recorder.transport import Transport
 from recorder.wire.frames import CloseCode, Frame, FrameParser, Opcode, Unparsed, close_frame
 from recorder.wire.messages import MessageAssembler, Problem
 

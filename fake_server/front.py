@@ -20,8 +20,8 @@ from fake_server.faults.base import Refusal, Silence, WrongAccept
 from fake_server.handshake import Gate, Upgrade, switching
 from fake_server.http1 import Http1, RequestTooLarge
 from fake_server.hub import Hub
-from fake_server.transport import tcp_socket_of
 from recorder.backend import SESSION_PATH, SOCKET_PATH
+from recorder.transport import tcp_socket_of
 
 __all__ = ["Application", "Front", "TapStream"]
 

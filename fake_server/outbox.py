@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from fake_server.transport import Transport
+from recorder.transport import Transport
 
 __all__ = ["MAX_BACKLOG_BYTES", "MAX_BACKLOG_FRAMES", "Outbox"]
 

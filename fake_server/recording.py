@@ -13,7 +13,6 @@ from typing import Literal
 import trio
 
 from fake_server.connection import MAX_CLIENT_MESSAGE_BYTES
-from fake_server.transport import resets_at_close
 from recorder.connection_observer import ConnectionObserver
 from recorder.errors import DiskFailed
 from recorder.model import FrameEntry, Header, KnownEntry, Open
@@ -21,6 +20,7 @@ from recorder.recording import Writer
 from recorder.redaction import Redactor
 from recorder.sink import Sink, wall_clock_text
 from recorder.tap import Direction, TapStream
+from recorder.transport import resets_at_close
 from recorder.wire.frames import Sender
 
 __all__ = ["ServerRecording"]

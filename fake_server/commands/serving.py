@@ -22,17 +22,17 @@ from fake_server.commands.telling import Telling, listed, plural
 from fake_server.connection import now_ns
 from fake_server.front import TapStream
 from fake_server.server import FakeServer
-from fake_server.tls import (
+from recorder.backend import Backend
+from recorder.console import say
+from recorder.errors import RecorderError, Unreachable
+from recorder.exits import Exit
+from recorder.tls import (
     HandshakeFailed,
     TlsStream,
     context_from_files,
     secured,
     self_signed_context,
 )
-from recorder.backend import Backend
-from recorder.console import say
-from recorder.errors import RecorderError, Unreachable
-from recorder.exits import Exit
 from recorder.track.rules import Rules
 
 if TYPE_CHECKING:

@@ -1,19 +1,72 @@
-"""Live progress of a capture: a status line at a terminal, a plain line now and then elsewhere."""
+"""What goes on beside a live recording: durability, signals, progress.
+
+Progress is a status line at a terminal, a plain line now and then elsewhere.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 import trio
 
 from recorder.console import is_terminal, say
+from recorder.errors import RecorderError
 from recorder.progress import Progress
 from recorder.sink import Sink
 
-__all__ = ["progress_line", "show_progress"]
+__all__ = ["progress_line", "run_beside", "show_progress"]
+
+_T = TypeVar("_T")
 
 _PLAIN_EVERY_S: Final = 10.0
 _REFRESH_S: Final = 0.25
+
+
+async def run_beside(
+    sink: Sink,
+    work: Callable[[], Awaitable[_T]],
+    *,
+    stop: Callable[[], None],
+    show: Callable[[], Awaitable[None]],
+) -> _T:
+    """Do ``work`` while ``sink`` is kept durable and ``show`` shows progress; SIGINT and SIGTERM
+    call ``stop``, upon which ``work`` should return.
+
+    Raises what ``work`` raises, and DiskFailed once the recording cannot be written; one error of
+    ours, never a group.
+    """
+    results: list[_T] = []
+    failures: list[RecorderError] = []
+
+    async def stop_on_signals() -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                stop()
+
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sink.run)
+            nursery.start_soon(stop_on_signals)
+            nursery.start_soon(show)
+            try:
+                results.append(await work())
+            except RecorderError as error:
+                failures.append(error)
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        # The disk failed in the task that keeps the recording durable: that is why everything
+        # stopped.
+        ours, rest = group.split(RecorderError)
+        if rest is not None or ours is None:
+            raise
+        while isinstance(ours, BaseExceptionGroup):
+            ours = ours.exceptions[0]  # type: ignore[assignment]
+        raise ours  # noqa: B904 - the group holds nothing else
+    if failures:
+        raise failures[0]
+    return results[0]
 
 
 def progress_line(progress: Progress, now_ns: int, rate: float) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fake_server.outbox import MAX_BACKLOG_BYTES, Outbox
-from fake_server.transport import Transport
+from recorder.transport import Transport
 from tests.profiles import examples
 
 MIB = b"x" * 1024 * 1024

@@ -9,7 +9,7 @@ import trio
 import trio.testing
 import trustme
 
-from fake_server.transport import Transport, tcp_socket_of
+from recorder.transport import Transport, tcp_socket_of
 
 
 async def test_over_tls_hanging_up_is_said_in_tls() -> None:

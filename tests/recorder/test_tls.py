@@ -18,7 +18,8 @@ import websockets.sync.client
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fake_server.tls import (
+from recorder.errors import CannotRead, OutputExists, RecorderError
+from recorder.tls import (
     BadCertificate,
     HandshakeFailed,
     TlsStream,
@@ -26,7 +27,6 @@ from fake_server.tls import (
     secured,
     self_signed_context,
 )
-from recorder.errors import CannotRead, OutputExists, RecorderError
 from tests.fake_server.command_lines import Here, served_here
 from tests.fake_server.support import DEVICES, KEY, TIMEOUT, said, text, upgrade, write
 from tests.processes import clean_environment
