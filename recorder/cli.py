@@ -14,6 +14,10 @@ cli = command_group(
             "recorder.commands.capture:capture_command",
             "Log in to a backend and record its socket.",
         ),
+        "proxy": (
+            "recorder.commands.proxy:proxy_command",
+            "Stand before a backend and record what its clients do.",
+        ),
         "import": (
             "recorder.commands.importing:import_command",
             "Make a recording of a capture by another tool.",

@@ -8,6 +8,9 @@ what a client sends behind an upgrade request may be frames or the next request:
 the response tells.
 
 Memory: a head, 64 KiB of a body, and one frame a half, whatever the connection carries.
+
+A relay that stands in the connection learns from ``passed`` which bytes may go on, and which of
+them are heads, which it may have to change.
 """
 
 from __future__ import annotations
@@ -25,15 +28,25 @@ from recorder.wire.frames import MAX_FRAME_BYTES, Sender
 from recorder.wire.handshake import (
     MAX_HEAD_BYTES,
     HeadReader,
+    RequestHead,
+    ResponseHead,
     header_value,
     parse_request_head,
     parse_response_head,
 )
 
-__all__ = ["ConnectionObserver"]
+__all__ = ["ConnectionObserver", "PassedHead"]
 
 _MAX_WAITING: Final = 1024
 """A client that sends more requests than that without waiting for a response is not followed."""
+
+
+class PassedHead(msgspec.Struct, frozen=True):
+    """A whole head among the bytes that passed: as it came, as it was read, and its exchange."""
+
+    data: bytes
+    head: RequestHead | ResponseHead
+    exchange: int
 
 
 class _Waiting(msgspec.Struct, frozen=True):
@@ -129,6 +142,11 @@ class ConnectionObserver:
         max_server_frame_bytes: int = MAX_FRAME_BYTES,
     ) -> None:
         self.connection = connection
+        self.passed: dict[Sender, list[bytes | PassedHead]] = {"client": [], "server": []}
+        """What the latest call let pass of each sender, in order. Over all calls these are the
+        bytes that came, but for a head that is not whole and what is held behind an upgrade
+        request.
+        """
         self._next_exchange = next_exchange
         limits: dict[Sender, int] = {
             "client": max_client_frame_bytes,
@@ -144,12 +162,22 @@ class ConnectionObserver:
     def received(self, sender: Sender, data: bytes, offset_ns: int | None) -> list[KnownEntry]:
         """``sender`` sent ``data``; empty data says that it sends nothing more."""
         half = self._halves[sender]
+        self.passed = {"client": [], "server": []}
         if half.ended:
             return []
         if data:
             return self._feed(sender, data, offset_ns)
         half.ended = True
         return self._end(sender, offset_ns)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether a request waits for its response, or for the end of it."""
+        return bool(self._waiting) or self._halves["server"].next == "body"
+
+    def passes(self, sender: Sender) -> bool:
+        """Whether all that ``sender`` sends from now on passes as it comes, heads being over."""
+        return self._halves[sender].next in ("frames", "nothing")
 
     def closed(
         self,
@@ -184,8 +212,10 @@ class ConnectionObserver:
                 case "answer":
                     found, data = self._hold(half, data, offset_ns), b""
                 case "frames":
+                    self.passed[sender].append(data)
                     found, data = half.frames.feed(data, offset_ns, first_ns), b""
                 case _:
+                    self.passed[sender].append(data)
                     found = [self._bytes(sender, data, half.why, offset_ns, first_ns)]
                     data = b""
             entries += found
@@ -202,6 +232,7 @@ class ConnectionObserver:
             rest = data.lstrip(b"\r\n") if sender == "client" else data
             if len(rest) < len(data):
                 empty = data[: len(data) - len(rest)]
+                self.passed[sender].append(empty)
                 return [self._bytes(sender, empty, "empty lines before a head", offset_ns)], rest
             half.first_ns = offset_ns if first_ns is None else first_ns
         try:
@@ -230,6 +261,7 @@ class ConnectionObserver:
             header_value(request.headers, "Upgrade") is not None,
         )
         self._waiting.append(waiting)
+        self.passed["client"].append(PassedHead(head, request, waiting.exchange))
         entry = request_entry(
             request,
             connection=self.connection,
@@ -246,6 +278,7 @@ class ConnectionObserver:
         response = parse_response_head(head)
         # A server may speak unasked: 408 to a connection that is silent.
         waiting = self._waiting[0] if self._waiting else _Waiting(self._next_exchange(), "", False)
+        self.passed["server"].append(PassedHead(head, response, waiting.exchange))
         entries: list[KnownEntry] = [
             response_entry(
                 response,
@@ -316,7 +349,10 @@ class ConnectionObserver:
         if body.reader.broken is not None:
             entries += self._end_body(sender, offset_ns, whole=False)
             half.first_ns = None
-            return entries + self._give_up(sender, body.reader.broken, behind, offset_ns), b""
+            # What broke it may have begun in an earlier chunk, which has passed.
+            why, passes = body.reader.broken, data
+            return entries + self._give_up(sender, why, behind, offset_ns, passes), b""
+        self.passed[sender].append(data[: len(data) - len(behind)])
         if body.reader.ended:
             entries += self._end_body(sender, offset_ns, whole=True)
             half.next = self._next_of(sender)
@@ -353,11 +389,19 @@ class ConnectionObserver:
         return self._give_up("client", why, held, offset_ns)
 
     def _give_up(
-        self, sender: Sender, why: str, data: bytes, offset_ns: int | None
+        self,
+        sender: Sender,
+        why: str,
+        data: bytes,
+        offset_ns: int | None,
+        passes: bytes | None = None,
     ) -> list[KnownEntry]:
-        """``data`` cannot be read, nor can anything behind it."""
+        """``data`` cannot be read, nor can anything behind it. ``passes`` is what has not passed
+        yet, all of it if None.
+        """
         half = self._halves[sender]
         half.next, half.why = "nothing", why
+        self.passed[sender].append(data if passes is None else passes)
         return [self._bytes(sender, data, why, offset_ns, half.first_ns)]
 
     def _end(self, sender: Sender, offset_ns: int | None) -> list[KnownEntry]:
@@ -365,6 +409,7 @@ class ConnectionObserver:
         match half.next:
             case "head" if half.head.held:
                 why = "the stream ended inside an HTTP head"
+                self.passed[sender].append(half.head.held)
                 return [self._bytes(sender, half.head.held, why, offset_ns, half.first_ns)]
             case "body":
                 assert half.body is not None

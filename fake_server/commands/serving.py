@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import logging
 import ssl
@@ -24,8 +23,9 @@ from fake_server.front import TapStream
 from fake_server.server import FakeServer
 from recorder.backend import Backend
 from recorder.console import say
-from recorder.errors import RecorderError, Unreachable
+from recorder.errors import RecorderError
 from recorder.exits import Exit
+from recorder.listening import open_listeners
 from recorder.tls import (
     HandshakeFailed,
     TlsStream,
@@ -60,7 +60,12 @@ async def serving(
     """
     telling = Telling(now_ns())
     async with contextlib.AsyncExitStack() as stack:
-        listeners = await _listeners(host, port)
+        listeners = await open_listeners(
+            host,
+            port,
+            if_taken="try --port 0",
+            if_unknown="--host names an address of this machine",
+        )
         for listener in listeners:
             await stack.enter_async_context(listener)
         # Behind the listening: where the port is taken, another server's CA file stays what it is.
@@ -120,16 +125,6 @@ def tell_the_end(served: Served, options: ServerOptions) -> Exit:
     verdict = f", which --strict ends with {Exit.DIFFERENT:d}" if failed else ""
     say(f"stopped: {sockets} served, {telling.total()}{verdict}")
     return Exit.DIFFERENT if failed else Exit.OK
-
-
-async def _listeners(host: str, port: int) -> list[trio.SocketListener]:
-    try:
-        return await trio.open_tcp_listeners(port, host=host)
-    except (OSError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or error
-        of_port = getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EACCES)
-        advice = "try --port 0" if of_port else "--host names an address of this machine"
-        raise Unreachable(f"cannot listen on {host}:{port}: {why}; {advice}") from error
 
 
 def _tls(options: ServerOptions, host: str) -> ssl.SSLContext | None:

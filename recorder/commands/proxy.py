@@ -1,0 +1,166 @@
+"""`track-recorder proxy`."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import trio
+
+from recorder.backend import Backend
+from recorder.commands.live import run_beside
+from recorder.commands.output import LiveRecording, OutputOptions, output_options
+from recorder.commands.redaction_options import RedactionOptions, redaction_options
+from recorder.console import out, say
+from recorder.dial import client_tls
+from recorder.errors import DiskFailed, RecorderError
+from recorder.listening import open_listeners
+from recorder.proxy import Proxy
+from recorder.tls import context_from_files, self_signed_context
+
+__all__ = ["proxy_command"]
+
+_FILE = click.Path(path_type=Path)
+
+
+class _Address(click.ParamType[Any]):
+    """``HOST:PORT``, an IPv6 address in brackets, or a port alone."""
+
+    name = "HOST:PORT"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        host, _, port = str(value).rpartition(":")
+        host = host.removeprefix("[").removesuffix("]") or "127.0.0.1"
+        if not (port.isascii() and port.isdigit() and int(port) < 65536):
+            self.fail(f"{value!r} is no HOST:PORT, as 127.0.0.1:8090", param, ctx)
+        return host, int(port)
+
+
+@click.command("proxy")
+@click.option(
+    "--upstream", required=True, metavar="URL", help="The backend, as https://track.example.com."
+)
+@click.option(
+    "--listen",
+    type=_Address(),
+    default="127.0.0.1:8090",
+    show_default=True,
+    help="Where clients connect; port 0 takes a free one.",
+)
+@output_options
+@redaction_options
+@click.option("--ca-file", type=_FILE, help="PEM file of authorities to trust for the upstream.")
+@click.option("--insecure", is_flag=True, help="Trust any certificate of the upstream.")
+@click.option("--tls-cert", type=_FILE, help="Speak TLS with clients, by this PEM certificate.")
+@click.option("--tls-key", type=_FILE, help="Its key. [default: in the same file]")
+@click.option(
+    "--tls-self-signed",
+    type=_FILE,
+    metavar="CA_FILE",
+    help="Speak TLS with a new certificate; its CA's is written there, for clients to trust.",
+)
+def proxy_command(
+    upstream: str,
+    listen: tuple[str, int],
+    output: OutputOptions,
+    redaction: RedactionOptions,
+    ca_file: Path | None,
+    insecure: bool,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_self_signed: Path | None,
+) -> None:
+    """Stand before a backend and record everything that its clients do: browsers, apps, curl.
+
+    Clients use the address of the proxy in place of the backend's. Ctrl-C ends the recording in
+    order.
+    """
+    try:
+        backend = Backend.parse(upstream)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--upstream") from error
+    host, port = listen
+    tls = client_tls(ca_file, insecure=insecure)
+    clients_tls = _clients_tls(tls_cert, tls_key, tls_self_signed, host)
+    if insecure and backend.tls:
+        say("WARNING: --insecure: THE UPSTREAM'S CERTIFICATE IS NOT CHECKED. Whoever is in between")
+        say("can read and change all that is sent, passwords too.")
+    if not _is_loopback(host):
+        say(f"note: other machines may reach {host}, and use the backend through this proxy")
+    recording = output.open(redaction, mode="proxy", upstream=backend.http_url)
+    proxy = Proxy(backend, recording.sink, tls=tls, client_tls=clients_tls)
+    failure: RecorderError | None = None
+    try:
+        trio.run(
+            partial(
+                run_beside,
+                recording.sink,
+                partial(_serve, proxy, backend, host, port, clients_tls is not None),
+                stop=proxy.stop,
+                show=trio.sleep_forever,
+            )
+        )
+    except RecorderError as error:
+        failure = error
+    except BaseException:
+        recording.abort()
+        raise
+    recording.close(failure)
+    # What a failed disk holds, its error says; the counts here are of what was handed to it.
+    if recording.sink.entries and not isinstance(failure, DiskFailed):
+        _summarise(proxy, recording)
+    if failure is not None:
+        raise failure
+
+
+async def _serve(proxy: Proxy, backend: Backend, host: str, port: int, tls: bool) -> None:
+    listeners = await open_listeners(
+        host,
+        port,
+        if_taken=f"try --listen {host}:0",
+        if_unknown="--listen names an address of this machine",
+    )
+    bound = listeners[0].socket.getsockname()
+    own = Backend(tls=tls, host=bound[0], port=bound[1])
+    out(f"{own.http_url} -> {backend.http_url}")
+    await proxy.serve(listeners)
+
+
+def _clients_tls(
+    cert: Path | None, key: Path | None, self_signed: Path | None, host: str
+) -> ssl.SSLContext | None:
+    if key is not None and cert is None:
+        raise click.UsageError("--tls-key needs --tls-cert")
+    if cert is not None and self_signed is not None:
+        raise click.UsageError("--tls-cert or --tls-self-signed, not both")
+    if cert is not None:
+        return context_from_files(cert, key)
+    return None if self_signed is None else self_signed_context(self_signed, [host])
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _summarise(proxy: Proxy, recording: LiveRecording) -> None:
+    for line in recording.summary():
+        out(line)
+    progress = proxy.progress
+    out(
+        f"clients: {progress.connections} connections, {progress.exchanges} exchanges,"
+        f" {progress.sockets} sockets"
+    )
+    out(f"frames: {progress.frames['server']} received, {progress.frames['client']} sent")
+    for problem in progress.problems[:5]:
+        say(problem)
