@@ -28,6 +28,7 @@ from tests.benchmarks import (
     bench_playback,
     bench_recording,
     bench_redaction,
+    bench_relay,
     bench_rest,
 )
 
@@ -82,7 +83,7 @@ def figures() -> Iterator[dict[str, Any]]:
         "measure": lambda: (bench_recording.kill_loss_p99_ms(20), None),
     }
     if sys.platform == "linux":
-        for module in (bench_fanout, bench_rest, bench_idle, bench_playback):
+        for module in (bench_relay, bench_fanout, bench_rest, bench_idle, bench_playback):
             yield from module.figures()
 
 
