@@ -65,6 +65,17 @@ async def _open(
         await trio.aclose_forcefully(tcp)
         if not isinstance(error, trio.BrokenResourceError):
             raise
-        why = error.__cause__ or error
-        raise Unreachable(f"{where}: the TLS handshake failed: {why}") from error
+        raise Unreachable(f"{where}: the TLS handshake failed: {_why(error)}") from error
     return stream, str(stream.version())
+
+
+def _why(error: trio.BrokenResourceError) -> str:
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return (
+            f"the certificate is not to be trusted: {cause.verify_message};"
+            " --ca-file names an authority of your own"
+        )
+    if isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER":
+        return "what answers there does not speak TLS; is it http:// instead?"
+    return str(cause or error)

@@ -158,9 +158,11 @@ def _summarise(proxy: Proxy, recording: LiveRecording) -> None:
         out(line)
     progress = proxy.progress
     out(
-        f"clients: {progress.connections} connections, {progress.exchanges} exchanges,"
-        f" {progress.sockets} sockets"
+        f"clients: connections {progress.connections}, exchanges {progress.exchanges},"
+        f" sockets {progress.sockets}"
     )
-    out(f"frames: {progress.frames['server']} received, {progress.frames['client']} sent")
+    out(
+        f"frames: from the server {progress.frames['server']}, from clients {progress.frames['client']}"
+    )
     for problem in progress.problems[:5]:
         say(problem)
