@@ -161,8 +161,7 @@ def _summarise(proxy: Proxy, recording: LiveRecording) -> None:
         f"clients: connections {progress.connections}, exchanges {progress.exchanges},"
         f" sockets {progress.sockets}"
     )
-    out(
-        f"frames: from the server {progress.frames['server']}, from clients {progress.frames['client']}"
-    )
+    frames = progress.frames
+    out(f"frames: from the server {frames['server']}, from clients {frames['client']}")
     for problem in progress.problems[:5]:
         say(problem)
