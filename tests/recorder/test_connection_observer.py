@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from recorder.connection_observer import ConnectionObserver
+from recorder.connection_observer import ConnectionObserver, PassedHead
 from recorder.model import (
     MAX_BODY_PIECE_BYTES,
     Body,
@@ -256,6 +256,37 @@ def test_any_bytes_give_entries_and_any_chunking_the_same(
     )
     offsets = [entry.offset_ns for entry in entries if entry.offset_ns is not None]
     assert offsets == sorted(offsets)
+
+
+@given(conversations(), st.lists(st.tuples(_heads, _garbage), max_size=2), st.data())
+@settings(max_examples=examples(200))
+def test_what_passes_is_what_came_and_heads_are_told(
+    case: tuple[list[Sent], list[Chunk], bytes, bytes],
+    behind: list[tuple[bytes, bytes]],
+    data: st.DataObject,
+) -> None:
+    _, chunks, _, _ = case
+    if behind:
+        garbage = b"".join(b"".join(pair) for pair in behind)
+        chunks = [*chunks, (data.draw(st.sampled_from(["client", "server"])), garbage)]
+    watched = observer()
+    passed: dict[Sender, bytes] = {"client": b"", "server": b""}
+    heads = 0
+    for sender, chunk in [*chunks, ("client", b""), ("server", b"")]:
+        for piece in cut(chunk, data.draw(_cuts)) or [b""]:
+            entries = watched.received(sender, piece, 0)
+            heads += sum(isinstance(entry, (Request, Response)) for entry in entries)
+            for of, pieces in watched.passed.items():
+                for one in pieces:
+                    if isinstance(one, PassedHead):
+                        heads -= 1
+                        one = one.data
+                    passed[of] += one
+    assert heads == 0
+    held = joined(watched.closed("client", "eof", 0), "client")
+    for sender in ("client", "server"):
+        came = b"".join(chunk for of, chunk in chunks if of == sender)
+        assert passed[sender] + (held if sender == "client" else b"") == came
 
 
 @settings(max_examples=examples(300))
