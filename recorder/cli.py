@@ -18,6 +18,10 @@ cli = command_group(
             "recorder.commands.proxy:proxy_command",
             "Stand before a backend and record what its clients do.",
         ),
+        "check": (
+            "recorder.commands.check:check_command",
+            "Try a backend step by step, and say what is wrong.",
+        ),
         "import": (
             "recorder.commands.importing:import_command",
             "Make a recording of a capture by another tool.",
