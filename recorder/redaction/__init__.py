@@ -2,21 +2,28 @@
 entries out.
 
 Profile ``secrets`` (the default) masks passwords, cookies, credentials, tokens and email addresses;
-``none`` changes nothing. A password becomes ``[redacted]``; a cookie, token or address becomes
-``[redacted:cookie-1]``, so that the same value stays recognisable. Apart from these values every
-byte stays as it was: number text, white space, key order, escapes, ``~``.
+``share`` also gives pseudonyms to names and ids and moves places; ``none`` changes nothing. A
+password becomes ``[redacted]``; a cookie, token or address becomes ``[redacted:cookie-1]``, so that
+the same value stays recognisable. Apart from what is replaced every byte stays as it was: number
+text, white space, key order, escapes, ``~``.
 
-=============== ===========================================
+=============== ========================================================
 module          what it knows
-=============== ===========================================
+=============== ========================================================
 ``rules``       names and shapes of secrets, the marks
+``screen``      whether a text need be looked into at all
 ``views``       JSON escapes and percent escapes
-``spans``       where a secret starts and ends
+``kinds``       header fields, forms and URLs
+``spans``       where a secret starts and ends in any text
+``edits``       what a profile replaces beyond secrets
 ``masker``      what was learnt, numbered and counted
-``codings``     gzip and deflate
+``codings``     gzip, deflate and zstd
 ``entries``     the texts of each kind of entry, heads
 ``redactor``    order, time, what must be held
-=============== ===========================================
+``share``       the profile of that name: pseudonyms, places
+``own_rules``   rules of the user's own, from TOML
+``options``     profile, key and rules, decided once
+=============== ========================================================
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ frames or pieces.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
@@ -24,20 +24,15 @@ from recorder.model import (
     Payload,
     Request,
     Response,
+    Resume,
     UnknownEntry,
     encode_bytes,
 )
-from recorder.redaction.codings import coded, codings_of, decoded
+from recorder.redaction.codings import coded, codings_of, decoded, seen_coding
+from recorder.redaction.edits import Transform
+from recorder.redaction.kinds import Spans, field_spans, form_spans, url_spans
 from recorder.redaction.masker import Masker
-from recorder.redaction.rules import OPAQUE, WHOLE_MARK, mark, rule_of_key
-from recorder.redaction.spans import (
-    Span,
-    Spans,
-    authorization_spans,
-    cookie_spans,
-    form_spans,
-    url_spans,
-)
+from recorder.redaction.rules import INCOMPLETE, OPAQUE, WHOLE_MARK, mark
 from recorder.wire.frames import Frame
 
 __all__ = ["AnyEntry", "EntryMasker"]
@@ -58,6 +53,9 @@ _TEXTS: Final[dict[type, dict[str, tuple[Spans, ...]]]] = {
     Closed: {"detail": ()},
     Note: {"text": ()},
 }
+_SWITCHING_PROTOCOLS: Final = 101
+_MAX_BEFORE_BYTES: Final = 4096
+"""So much of a torn stream is read again in front of its next piece."""
 _RAW_LISTS: Final = ("connections", "fragments", "pings", "devices", "beacons", "positions")
 
 
@@ -66,11 +64,19 @@ class EntryMasker:
     order of the recording.
     """
 
-    def __init__(self, taken: Mapping[str, int]) -> None:
-        self.masker = Masker(taken)
+    def __init__(
+        self,
+        taken: Mapping[str, int],
+        transform: Transform | None = None,
+        of_bytes: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        self.masker = Masker(taken, transform, of_bytes)
         # Of each body to come, by connection, exchange and sender: its content codings and how its
         # text is read.
         self._bodies: dict[tuple[int, int, str], tuple[list[str], tuple[Spans, ...]]] = {}
+        # Of each direction whose bytes are no frames: the end of those before, as it came.
+        self._before: dict[tuple[int, str], bytes] = {}
+        self._sockets: set[int] = set()
 
     def header(self, header: Header) -> Header:
         """``header`` with the secrets in its ``upstream`` and ``meta`` masked."""
@@ -99,6 +105,10 @@ class EntryMasker:
             if headers != list(map(tuple, entry.headers)):
                 changes["headers"] = headers
             self._expect_body(entry)
+            if isinstance(entry, Response) and entry.status == _SWITCHING_PROTOCOLS:
+                self._sockets.add(entry.connection)
+        elif isinstance(entry, Bytes):
+            changes |= self._torn(entry)
         elif isinstance(entry, Payload):
             changes |= self._payload(entry)
         elif isinstance(entry, Checkpoint):
@@ -106,6 +116,9 @@ class EntryMasker:
         elif isinstance(entry, Closed):
             for key in [key for key in self._bodies if key[0] == entry.connection]:
                 del self._bodies[key]
+            self._sockets.discard(entry.connection)
+            for sender in ("client", "server"):
+                self._before.pop((entry.connection, sender), None)
         return self._changed(entry, changes)
 
     def joined(self, entries: list[Any]) -> list[list[Any]]:
@@ -131,7 +144,7 @@ class EntryMasker:
 
     def _frame(self, entry: FrameEntry) -> FrameEntry:
         if _is_compressed(entry):
-            return self.whole(entry, OPAQUE)
+            return self._hidden([entry])[0]
         if entry.reason:
             reason = self.masker.mask(entry.reason)
             if reason is not entry.reason:
@@ -142,16 +155,26 @@ class EntryMasker:
                 return self._refilled(entry, text.encode("utf-8"))
         elif entry.base64 is not None:
             data = entry.data
-            if (masked := self.masker.mask_bytes(data)) is not data:
+            if self.masker.hides_bytes and entry.opcode == "close":
+                # What stands in place of the reason must not be read as the code.
+                return self._refilled(entry, data[:2] + self.masker.opaque([data[2:]])[0])
+            if (masked := self._undone(data)) is not data:
                 return self._refilled(entry, masked)
         return self._changed(entry, {}) if entry.extra else entry
 
+    def _hidden(self, entries: list[_P]) -> list[_P]:
+        pieces = [entry.data for entry in entries]
+        return [
+            self._refilled(entry, new) if new != old else self._changed(entry, {})
+            for entry, old, new in zip(entries, pieces, self.masker.opaque(pieces), strict=True)
+        ]
+
     def _fragments(self, entries: list[FrameEntry]) -> list[list[FrameEntry]]:
         if _is_compressed(entries[0]):
-            return [[self.whole(entry, OPAQUE)] for entry in entries]
+            return [[entry] for entry in self._hidden(entries)]
         pieces = [entry.data for entry in entries]
         data = b"".join(pieces)
-        masked = self.masker.mask_bytes(data)
+        masked = self._undone(data)
         return [
             [self._refilled(entry, new)] if new != old else [self._changed(entry, {})]
             for entry, old, new in zip(entries, pieces, _cut(masked, pieces), strict=True)
@@ -181,6 +204,7 @@ class EntryMasker:
                 "head": new.head,
                 "text": new.text,
                 "base64": new.base64,
+                "code": new.code,
                 "reason": new.reason,
             }
         return self._changed(entry, changes)
@@ -211,12 +235,9 @@ class EntryMasker:
         data = b"".join(pieces)
         undone = decoded(data, codings)
         if undone is None:
-            return [
-                [self._refilled(entry, piece)]
-                for entry, piece in zip(entries, self._opaque(pieces), strict=True)
-            ]
+            return [[entry] for entry in self._hidden(entries)]
         text, windows = undone
-        masked = self.masker.mask_bytes(text, *kinds)
+        masked = self._undone(text, *kinds)
         if masked is text:
             return [[self._changed(entry, {})] for entry in entries]
         new_pieces = _cut(coded(masked, windows), pieces)
@@ -226,11 +247,6 @@ class EntryMasker:
         ]
         out[-1] = list(self._within_limit(last, new_pieces[-1]))
         return out
-
-    def _opaque(self, pieces: list[bytes]) -> Iterator[bytes]:
-        self.masker.count(OPAQUE)
-        for piece in pieces:
-            yield mark(OPAQUE).encode() if piece else piece
 
     def _within_limit(self, last: Body, data: bytes) -> Iterator[Body]:
         while len(data) > MAX_BODY_PIECE_BYTES:
@@ -242,32 +258,73 @@ class EntryMasker:
     # Heads, raw JSON, and what all have
 
     def _field(self, name: str, value: str) -> str:
-        plain_name = name.lower().replace("-", "").replace("_", "")
-        if plain_name in ("authorization", "proxyauthorization"):
-            kind: Spans = authorization_spans
-        elif plain_name in ("cookie", "setcookie"):
-            kind = cookie_spans(name)
-        elif (rule := rule_of_key(name)) is not None or (
-            plain_name.endswith("key") and plain_name != "secwebsocketkey"
-        ):
-            kind = _all_of(rule or "token")
-        else:
-            return self.masker.mask(value)
-        return self.masker.mask(value, kind)
+        kind = field_spans(name)
+        if kind is not None:
+            return self.masker.mask(value, kind)
+        # A Referer, a Location and the like.
+        is_url = "://" in value or value.startswith("/")
+        return self.masker.mask(value, *((url_spans,) if is_url else ()))
 
     def _payload(self, entry: Payload) -> dict[str, Any]:
         data = entry.data
-        masked = self.masker.mask_bytes(data)
+        if self.masker.hides_bytes and isinstance(entry, Resume):
+            [masked] = self.masker.opaque([data])
+        else:
+            masked = self._undone(data)
         return {} if masked is data else {"text": None, "base64": None, **encode_bytes(masked)}
+
+    def _torn(self, entry: Bytes) -> dict[str, Any]:
+        data = entry.data
+        key = entry.connection, entry.sender
+        before = self._before.get(key, b"")
+        self._before[key] = (before + data)[-_MAX_BEFORE_BYTES:]
+        is_masked = entry.sender == "client" and entry.connection in self._sockets
+        if self.masker.hides_bytes or is_masked or seen_coding(data):
+            # Of what a client sends, anyone can undo the masking who has the key beside it (RFC
+            # 6455 5.3).
+            [masked] = self.masker.opaque([data])
+        else:
+            masked = self.masker.mask_piece(before, data)
+        return {} if masked is data else {"text": None, "base64": None, **encode_bytes(masked)}
+
+    def _undone(self, data: bytes, *kinds: Spans) -> bytes:
+        """``data`` with its secrets masked, those of compressed data too; the same object if there
+        are none.
+        """
+        codings = seen_coding(data)
+        if not codings:
+            return self.masker.mask_bytes(data, *kinds)
+        undone = decoded(data, codings)
+        if undone is None:
+            return self.masker.opaque([data])[0]
+        text, windows = undone
+        masked = self.masker.mask_bytes(text, *kinds)
+        return data if masked is text else coded(masked, windows)
 
     def _raw_lists(self, entry: Checkpoint) -> dict[str, Any]:
         changes = {}
         for name in _RAW_LISTS:
             old = [bytes(raw) for raw in getattr(entry, name)]
-            new = [self.masker.mask_bytes(raw) for raw in old]
+            mask = self._fragment if name == "fragments" else self.masker.mask_bytes
+            new = [mask(raw) for raw in old]
             if new != old:
                 changes[name] = [msgspec.Raw(raw) for raw in new]
         return changes
+
+    def _fragment(self, raw: bytes) -> bytes:
+        """A fragment of a message that was not complete: its payload is masked whole, as the rest
+        of the message will be.
+        """
+        try:
+            fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        except (ValueError, RecursionError):
+            return self.masker.mask_bytes(raw)
+        text = bytes(fields.get("text", b""))
+        if ("base64" not in fields and not text) or text == msgspec.json.encode(mark(INCOMPLETE)):
+            return self.masker.mask_bytes(raw)
+        self.masker.count(INCOMPLETE)
+        rest = {name: value for name, value in fields.items() if name not in ("text", "base64")}
+        return self.masker.mask_bytes(msgspec.json.encode(rest | {"text": mark(INCOMPLETE)}))
 
     def _extra(self, extra: dict[str, msgspec.Raw]) -> dict[str, Any]:
         changed = {}
@@ -275,7 +332,10 @@ class EntryMasker:
             # The value is masked together with its name, for the name may tell that it is secret.
             prefix = msgspec.json.encode(name) + b":"
             masked = self.masker.mask_bytes(prefix + bytes(raw))
-            if masked.startswith(prefix) and masked[len(prefix) :] != bytes(raw):
+            if not masked.startswith(prefix):
+                # The name itself would change. It stays.
+                masked = prefix + self.masker.mask_bytes(bytes(raw))
+            if masked[len(prefix) :] != bytes(raw):
                 changed[name] = msgspec.Raw(masked[len(prefix) :])
         return {"extra": extra | changed} if changed else {}
 
@@ -290,14 +350,6 @@ def _is_compressed(entry: FrameEntry) -> bool:
     be seen in it.
     """
     return entry.head[:1] in "4567cdefCDEF" and entry.opcode in ("text", "binary")
-
-
-def _all_of(rule: str) -> Spans:
-    def spans(value: str) -> Iterator[Span]:
-        start = len(value) - len(value.lstrip())
-        yield Span(start, len(value.rstrip()), rule, named=True)
-
-    return spans
 
 
 def _cut(data: bytes, pieces: list[bytes]) -> list[bytes]:

@@ -10,15 +10,17 @@ by first appearance and what an entry teaches holds for all entries after it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from recorder.model import Body, Closed, FrameEntry, Header, Payload, Redaction, UnknownEntry
+from recorder.redaction.edits import Transform
 from recorder.redaction.entries import AnyEntry, EntryMasker
+from recorder.redaction.kinds import url_spans
+from recorder.redaction.masker import marked
 from recorder.redaction.rules import INCOMPLETE
-from recorder.redaction.spans import url_spans
 
 __all__ = ["MAX_HELD_BYTES", "Redactor"]
 
@@ -54,6 +56,11 @@ class _Group:
 class Redactor:
     """Masks what is secret, by the profile ``secrets``; the profile ``none`` changes nothing.
 
+    Once the secrets are masked, what ``transform`` finds is replaced, by any profile but ``none``.
+    The profile ``share`` must have one. By it, bytes that are no text are replaced as a whole: by
+    what ``of_bytes`` returns for them, a mark that has the shape ``[redacted:bytes-SIZE-HASH]``
+    (HASH of ``a-z2-7``), or else by ``[redacted]``. ``key_id`` is named in the header.
+
     A fragmented message, and a body in several pieces, is held until it is complete, and with it
     all that comes after. What is not complete after ``hold_s`` seconds by the offsets of later
     entries or :meth:`expire`, when more than :data:`MAX_HELD_BYTES` wait, or at :meth:`close`, is
@@ -66,14 +73,24 @@ class Redactor:
 
     def __init__(
         self,
-        profile: Literal["secrets", "none"] = "secrets",
+        profile: Literal["secrets", "share", "none"] = "secrets",
         *,
+        transform: Transform | None = None,
+        of_bytes: Callable[[bytes], bytes] | None = None,
+        key_id: str | None = None,
         hold_s: float = 5.0,
         taken: Mapping[str, int] = {},
     ) -> None:
+        if profile == "share" and transform is None:
+            raise ValueError("the profile share needs a transform")
         self._profile = profile
+        self._key_id = key_id
         self._hold_ns = round(hold_s * 1e9)
-        self._entries = EntryMasker(taken)
+        if profile != "share":
+            of_bytes = None
+        elif of_bytes is None:
+            of_bytes = marked
+        self._entries = EntryMasker(taken, transform, of_bytes)
         self._masker = self._entries.masker
         self._queue: deque[tuple[AnyEntry, _Group | None]] = deque()
         self._open: dict[_Key, _Group] = {}
@@ -95,7 +112,7 @@ class Redactor:
 
     def header(self) -> Redaction:
         """What the recording's header says of this redaction."""
-        return Redaction(profile=self._profile)
+        return Redaction(profile=self._profile, key_id=self._key_id)
 
     def redact_header(self, header: Header) -> Header:
         """``header`` with this redaction named in it and the secrets in its ``upstream`` and
@@ -129,6 +146,18 @@ class Redactor:
             return [entry]
         if entry.offset_ns is not None:
             self._now_ns = entry.offset_ns
+        # Nearly all of what is recorded: a text message in one frame, and nothing is held.
+        if (
+            type(entry) is FrameEntry
+            and entry.opcode == "text"
+            and entry.head[:1] == "8"
+            and not self._open
+            and not self._queue
+            and not entry.extra
+            and entry.text is not None
+            and self._masker.passes(entry.text)
+        ):
+            return [entry]
         group = self._group_of(entry)
         if group is None and not self._queue:
             return [self._entries.alone(entry)]

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
-from urllib.parse import unquote_plus
+from collections.abc import Iterable, Iterator
+from typing import Final
 
+from recorder.redaction.kinds import Span, all_of, authorization_spans, cookie_spans, field_spans
 from recorder.redaction.rules import (
     BASIC,
     BEARER,
@@ -20,38 +20,13 @@ from recorder.redaction.rules import (
     JWT,
     LOCAL_PART,
     USERINFO,
-    may_hold_key,
     rule_of_key,
+    rule_of_value,
+    shape_under_key,
 )
+from recorder.redaction.screen import clues
 
-__all__ = [
-    "Span",
-    "Spans",
-    "authorization_spans",
-    "basic_credentials",
-    "cookie_spans",
-    "form_spans",
-    "found_in",
-    "url_spans",
-]
-
-
-class Span(NamedTuple):
-    """``text[start:end]`` is secret by ``rule``.
-
-    ``quote`` is what the replacement must stand between: a JSON number becomes a string. ``named``
-    says that the name before it tells that it is secret, so that it is worth learning.
-    """
-
-    start: int
-    end: int
-    rule: str
-    quote: str = ""
-    named: bool = False
-
-
-Spans = Callable[[str], Iterator[Span]]
-"""How spans of one kind of text are found."""
+__all__ = ["basic_credentials", "found_in", "torn_spans"]
 
 # A name, the quote that may end it, and `:` or `=`. Not `==`, `=>` and `::` of program text.
 _NAMED: Final = re.compile(r"(?<![\w-])([\w-]++)(?:\]?([\"']?))\s*+(?:[=:](?![=>:]))[ \t\r\n]*+")
@@ -64,34 +39,50 @@ _JSON_TOKEN: Final = re.compile(
     r'"(?P<string>(?:[^"\\]|\\.)*+)(?:"(?P<key>\s*+:)?+|\Z)|(?P<number>[-+]?[0-9][0-9.eE+-]*+)|[\[{]|(?P<close>[\]}])',
     re.DOTALL,
 )
+_MAX_PEEK_CHARS: Final = 256
+_FLAT_LIST: Final = re.compile(r'\[(?:"(?:[^"\\]|\\.)*+"|[^"\[\]{}]++)*+\]', re.DOTALL)
 _WORD: Final = re.compile(r"([^\s&\"'<>\\]++)")
 # RFC 6265 4.1.1 ends a cookie's value there; `?`, `&` and `#` end a session id in a URL.
 _COOKIE_WORD: Final = re.compile(r"([^\s;,&?#\"'<>\\]++)")
 _LITERAL: Final = re.compile(r"(?:null|true|false|none|undefined)(?![\w.%+-])", re.IGNORECASE)
 _LINE: Final = re.compile(r"[^\r\n\"'\\]++")
-_CREDENTIALS: Final = re.compile(r"\s*+(?:[A-Za-z][\w-]*+[ \t]++)?+(?P<secret>[^\r\n]*\S)")
-_COOKIE_PAIR: Final = re.compile(r"\s*+(?:[^=;]*+=)?+\s*+(?P<secret>[^;]*+)")
-# RFC 7578 4.2: the name in a part's head, then its fields, an empty line, and the value up to the
-# boundary.
-_FORM_PART: Final = re.compile(
-    r"\bname=\"?([^\"\r\n;]{1,200}+)\"?[^\r\n]{0,400}+\r?\n(?:[^\r\n]{1,400}+\r?\n){0,9}+\r?\n(.*?)(?=\r?\n--|\Z)",
+# RFC 7578 4.2: the name in a part's head, which ends with an empty line; the value ends before the
+# boundary. No name holds what ends names elsewhere.
+_FORM_PART_NAME: Final = re.compile(r"\bname=\"?([^\"'=:;\r\n]++)(?=[\";\r\n]|\Z)")
+_TORN_DOMAIN: Final = re.compile(r"[\w.-]*+")
+_TORN_JWT: Final = re.compile(r"eyJ[\w.-]*+", re.ASCII)
+_EMPTY_LINE: Final = re.compile(r"\n\r?\n")
+_BOUNDARY: Final = re.compile(r"\r?\n--|\Z")
+_MAX_PART_HEAD_CHARS: Final = 4096
+# A field as JSON lists it: `["Cookie", "a=b"]`, or `"name":"Cookie","value":"a=b"` as a HAR does.
+_STRING_PAIR: Final = re.compile(
+    r"""\[\s*+"(?P<name>[^"\\'=:;\r\n]++)"\s*+,\s*+"(?P<value>(?:[^"\\]|\\.)*+)"?\s*+(?:\]|\Z)"""
+    r"""|"name"\s*+:\s*+"(?P<named>[^"\\'=:;\r\n]++)"\s*+,\s*+"value"\s*+:\s*+"""
+    r""""(?P<stands>(?:[^"\\]|\\.)*+)""",
     re.DOTALL,
 )
-_URL_PAIR: Final = re.compile(r"(?<=[?&;#])([^?&;#=/]*+)=([^&#\s]*+)")
 
 
 def found_in(text: str) -> Iterator[Span]:
     """Every span in a text of any kind, in no order and overlapping."""
-    if may_hold_key(text):
+    may_hold = clues(text)
+    if may_hold.name:
         yield from _named_spans(text)
+    if may_hold.listed:
+        yield from _pair_spans(text)
         yield from _form_part_spans(text)
+    if may_hold.basic:
         for found in BASIC.finditer(text):
             # "Basic" is a word, too: RFC 7617 encodes `user:password`.
             if basic_credentials(found[1]) is not None:
                 yield Span(found.start(1), found.end(1), "password", named=True)
-        for pattern, group in ((BEARER, 1), (JWT, 0)):
-            for found in pattern.finditer(text):
-                yield Span(found.start(group), found.end(group), "token", named=True)
+    if may_hold.bearer:
+        for found in BEARER.finditer(text):
+            yield Span(found.start(1), found.end(1), "token", named=True)
+    if may_hold.jwt:
+        for found in JWT.finditer(text):
+            if found[1] is not None:
+                yield Span(found.start(), found.end(), "token", named=True)
     if "@" in text:
         ends = set()
         for found in USERINFO.finditer(text):
@@ -116,20 +107,83 @@ def basic_credentials(blob: str) -> str | None:
     return decoded.decode("utf-8", "replace") if b":" in decoded else None
 
 
+def torn_spans(text: str) -> Iterator[Span]:
+    """What at the end of a torn text may be the beginning of an address or a token."""
+    at = text.rfind("@")
+    if at >= 0 and _TORN_DOMAIN.fullmatch(text, at + 1):
+        start = at
+        while start > 0 and LOCAL_PART.match(text, start - 1):
+            start -= 1
+        if start < at:
+            yield Span(start, len(text), "email")
+    at = text.rfind("eyJ")
+    if at >= 0 and _TORN_JWT.fullmatch(text, at):
+        yield Span(at, len(text), "token", named=True)
+
+
 def _named_spans(text: str) -> Iterator[Span]:
     # A name inside a value that is taken out already is passed over; else `token=token=…` would
     # take quadratic time.
     done = 0
     for found in _NAMED.finditer(text):
-        if found.start() < done:
+        at = found.start()
+        if at < done:
             continue
         rule = rule_of_key(found[1])
-        # After a mark stands the rest of a name that was another one before the mark was put.
-        if rule == "email" and text.endswith("]", 0, found.start()):
+        shape = None
+        if rule is None:
+            shape = shape_under_key(found[1])
+            # Of prose, as in `2 pass: 3 fail`, nothing is taken out for such a name.
+            is_named = bool(found[2]) or "=" in found[0]
+            if shape is None or not is_named:
+                continue
+            # Objects are looked into, name by name.
+            opening = text[found.end() : found.end() + 1]
+            if opening == "{" or (opening == "[" and not _FLAT_LIST.match(text, found.end())):
+                continue
+            if not found[2] and not _has_shape(text, found.end(), shape[1]):
+                continue
+            rule = shape[0]
+        # The name of a mark is none; after a mark stands the rest of a name that was another one
+        # before the mark was put.
+        if text.endswith("[redacted:", 0, at) or (rule == "email" and text.endswith("]", 0, at)):
             continue
-        if rule is not None:
-            spans, done = _value_spans(text, found, rule)
+        spans, end = _value_spans(text, found, rule)
+        if shape is not None:
+            spans = [span for span in spans if shape[1].fullmatch(text, span.start, span.end)]
+        if spans or shape is None:
+            done = end
             yield from spans
+
+
+def _has_shape(text: str, at: int, shape: re.Pattern[str]) -> bool:
+    """Whether what stands behind `name=` begins as a value of that shape. Only so much is read:
+    where it does not, the next name is looked at inside of it.
+    """
+    opening = text[at : at + 1]
+    if opening in ('"', "'", "["):
+        return True
+    word = _WORD.match(text, at, at + _MAX_PEEK_CHARS)
+    return word is not None and shape.fullmatch(word[0]) is not None
+
+
+def _pair_spans(text: str) -> Iterator[Span]:
+    for found in _STRING_PAIR.finditer(text):
+        value = "value" if found["name"] is not None else "stands"
+        name = found["name"] or found["named"]
+        kind = field_spans(name)
+        if kind is None and (rule := rule_of_value(name, found[value])) is not None:
+            kind = all_of(rule)
+        # A list of two names is no field.
+        if kind is None or rule_of_key(found[value]) is not None:
+            continue
+        yield from _moved(kind(found[value]), found.start(value))
+
+
+def _moved(spans: Iterable[Span], by: int) -> Iterator[Span]:
+    """Spans of a piece that stands at ``by``, as spans of the whole."""
+    for span in spans:
+        yield span._replace(start=span.start + by, end=span.end + by)
 
 
 def _value_spans(text: str, found: re.Match[str], rule: str) -> tuple[list[Span], int]:
@@ -154,8 +208,7 @@ def _value_spans(text: str, found: re.Match[str], rule: str) -> tuple[list[Span]
         if line is None:
             return [], at
         spans = authorization_spans if rule == "token" else cookie_spans(name)
-        moved = [span._replace(start=span.start + at, end=span.end + at) for span in spans(line[0])]
-        return moved, line.end()
+        return list(_moved(spans(line[0]), at)), line.end()
     else:
         value = (_COOKIE_WORD if rule == "cookie" else _WORD).match(text, at)
     if value is None:
@@ -172,9 +225,9 @@ def _scalar_spans(text: str, at: int, rule: str, quote: str) -> tuple[list[Span]
     for token in _JSON_TOKEN.finditer(text, at):
         if token["string"] is not None:
             if token["key"] is None:
-                spans.append(Span(token.start("string"), token.end("string"), rule, named=True))
+                spans.append(Span(*token.span("string"), rule, named=True, opened=at))
         elif token["number"] is not None:
-            spans.append(Span(token.start(), token.end(), rule, quote, named=True))
+            spans.append(Span(*token.span(), rule, quote, named=True, opened=at))
         else:
             depth += -1 if token["close"] else 1
             if depth == 0:
@@ -183,60 +236,24 @@ def _scalar_spans(text: str, at: int, rule: str, quote: str) -> tuple[list[Span]
 
 
 def _form_part_spans(text: str) -> Iterator[Span]:
-    for found in _FORM_PART.finditer(text):
-        rule = rule_of_key(found[1])
-        if rule is not None:
-            yield Span(found.start(2), found.end(2), rule, named=True)
-
-
-def authorization_spans(value: str) -> Iterator[Span]:
-    """The credentials of an ``Authorization`` field; the scheme stays (RFC 9110 11.4)."""
-    found = _CREDENTIALS.match(value)
-    if found is not None:
-        rule = "password" if value.lstrip()[:5].lower() == "basic" else "token"
-        yield Span(found.start("secret"), found.end("secret"), rule, named=True)
-
-
-def cookie_spans(name: str) -> Spans:
-    """How the values in a ``Cookie`` or ``Set-Cookie`` field are found; names and attributes stay
-    (RFC 6265 4).
-    """
-    is_set_cookie = name.lower().replace("-", "").replace("_", "").endswith("setcookie")
-
-    def spans(value: str) -> Iterator[Span]:
-        at = 0
-        while at < len(value):
-            found = _COOKIE_PAIR.match(value, at)
-            if found is None:
-                return
-            if secret := found["secret"].rstrip():
-                start = found.start("secret")
-                yield Span(start, start + len(secret), "cookie", named=True)
-            if is_set_cookie:
-                return
-            at = found.end() + 1
-
-    return spans
-
-
-def form_spans(text: str) -> Iterator[Span]:
-    """The fields of an ``application/x-www-form-urlencoded`` text: only ``&`` ends a value."""
     at = 0
-    for field in text.split("&"):
-        name, equals, value = field.partition("=")
-        rule = rule_of_key(unquote_plus(name)) if equals else None
-        if rule is not None and value:
-            end = at + len(field)
-            yield Span(end - len(value), end, rule, named=True)
-        at += len(field) + 1
+    while (empty := _EMPTY_LINE.search(text, at)) is not None:
+        start = max(at, empty.start() - _MAX_PART_HEAD_CHARS)
+        names = [found[1] for found in _FORM_PART_NAME.finditer(text, start, empty.start())]
+        # What ends the empty line may begin another one.
+        at = empty.end() - 1
+        start = empty.end()
+        for name in names:
+            rule = rule_of_key(name)
+            if rule is None and shape_under_key(name) is not None:
+                value = text[start : _end_of_part(text, start, start + _MAX_PEEK_CHARS)]
+                rule = rule_of_value(name, value)
+            if rule is not None:
+                at = _end_of_part(text, start, len(text))
+                yield Span(start, at, rule, named=True)
+                break
 
 
-def url_spans(url: str) -> Iterator[Span]:
-    """The parameters of a URL or request target, in its path, query or fragment."""
-    for found in _URL_PAIR.finditer(url):
-        rule = rule_of_key(unquote_plus(found[1]))
-        if rule is not None and found[2]:
-            end = found.end(2)
-            if rule == "cookie" and (stop := re.search(r"[;/?]", found[2])) is not None:
-                end = found.start(2) + stop.start()
-            yield Span(found.start(2), end, rule, named=True)
+def _end_of_part(text: str, start: int, end: int) -> int:
+    found = _BOUNDARY.search(text, start, end)
+    return end if found is None else found.start()

@@ -26,10 +26,11 @@ from recorder.model import (
     Note,
     Redaction,
     UnknownEntry,
+    encode_bytes,
 )
 from recorder.redaction import Redactor, highest_numbers
-from recorder.redaction.codings import MAX_DECODED_BYTES
-from recorder.redaction.masker import MAX_LEARNT_TOKENS
+from recorder.redaction.codings import MAX_DECODED_BYTES, decoded
+from recorder.redaction.masker import MAX_LEARNT
 from recorder.redaction.redactor import MAX_HELD_BYTES
 from recorder.wire.frames import Frame, Opcode, close_frame
 from tests.profiles import examples
@@ -68,11 +69,11 @@ def readable(entries: list[Any]) -> str:
             joined[key] = joined.get(key, b"") + entry.data
     for data in joined.values():
         parts.append(data.decode("utf-8", "replace"))
-        for window in (31, 15):
-            try:
-                parts.append(zlib.decompress(data, window).decode("utf-8", "replace"))
-            except zlib.error:
-                continue
+        for coding in ("gzip", "deflate", "zstd"):
+            undone = decoded(data, [coding])
+            while undone is not None and undone[1]:
+                parts.append(undone[0].decode("utf-8", "replace"))
+                undone = decoded(undone[0], ["gzip"])
     return "\n".join(parts)
 
 
@@ -421,6 +422,50 @@ def test_bytes_that_are_not_utf8_keep_what_is_not_secret() -> None:
     )
 
 
+def test_what_a_client_sent_masked_is_not_kept_where_no_frame_could_be_made_of_it() -> None:
+    masked = Frame.make(1, b'{"pwd":"hunter2"}', mask=b"abcd").serialize()
+    common = {"connection": 1, "sender": "client", "why": "x", "offset_ns": 1}
+    [_, out] = run(
+        [msgspec.structs.replace(response(1), status=101), Bytes(**common, **encode_bytes(masked))]
+    )
+    assert out.text == "[redacted]"
+
+
+def test_a_secret_torn_over_bytes_is_masked_on_both_sides() -> None:
+    common = {"connection": 1, "sender": "server", "why": "x", "offset_ns": 1}
+    redactor = Redactor()
+    redactor.learn("cookie", "node0abcdef.node0")
+    pieces = ['a "pass', 'word":"hun', 'ter2" bob@tra', "ck.test node0ab", "cdef.node0 z"]
+    out = run([Bytes(text=piece, **common) for piece in pieces], redactor)
+    assert [entry.text for entry in out] == [
+        'a "pass',
+        'word":"[redacted]',
+        '[redacted]" [redacted:email-1]',
+        "[redacted:email-2] [redacted:cookie-1]",
+        "[redacted:cookie-2] z",
+    ]
+
+
+def test_compressed_bytes_that_nothing_announces_are_looked_into() -> None:
+    data = gzip.compress(b'{"token":"abc"}')
+    frame = FrameEntry.of(Frame.make(2, data), connection=1, sender="server", offset_ns=1)
+    torn = FrameEntry.of(Frame.make(2, data[:-9]), connection=1, sender="server", offset_ns=1)
+    whole, part = run([frame, torn])
+    assert gzip.decompress(whole.data) == b'{"token":"[redacted:token-1]"}'
+    assert part.text == "[redacted]"
+
+
+def test_an_unfinished_message_of_a_checkpoint_is_masked_whole() -> None:
+    begun = msgspec.Raw(b'{"connection":1,"opcode":"text","base64":"eyJwd2QiOiJodW50"}')
+    once = run([Checkpoint(offset_ns=1, fragments=[begun])])
+    assert json.loads(bytes(once[0].fragments[0])) == {
+        "connection": 1,
+        "opcode": "text",
+        "text": "[redacted]",
+    }
+    assert run(once) == once
+
+
 def test_profile_none_changes_nothing() -> None:
     redactor = Redactor("none")
     entries = fragments(b'{"password":"hunter2"}', [5], 1, None)
@@ -498,9 +543,9 @@ def test_a_redactor_shows_no_secret() -> None:
 
 def test_a_peer_that_sends_a_new_token_each_time_does_not_grow_what_is_looked_for() -> None:
     redactor = Redactor()
-    for number in range(2 * MAX_LEARNT_TOKENS):
+    for number in range(2 * MAX_LEARNT["token"]):
         redactor.text(f'{{"token":"token-{number:08}"}}')
-    assert redactor.counts["token"] == 2 * MAX_LEARNT_TOKENS
+    assert redactor.counts["token"] == 2 * MAX_LEARNT["token"]
     assert "token-00000000" not in redactor.text("seen: token-00000000")
     # A password and a cookie are learnt all the same.
     redactor.learn("password", "correct horse")
