@@ -14,11 +14,11 @@ from typing import Final
 import trio
 
 from recorder.errors import DiskFailed
-from recorder.model import AnyEntry, Clock
-from recorder.recording import Writer, keep_durable
+from recorder.model import AnyEntry, Clock, Note
+from recorder.recording import EntryWriter, keep_durable
 from recorder.redaction import Redactor
 
-__all__ = ["CLOCK_ENTRY_EVERY_S", "Sink", "wall_clock_text"]
+__all__ = ["CLOCK_ENTRY_EVERY_S", "Sink", "wall_clock_ns", "wall_clock_text"]
 
 CLOCK_ENTRY_EVERY_S: Final = 60.0
 """How often a recording notes the wall clock."""
@@ -36,6 +36,16 @@ def wall_clock_text(wall_ns: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
 
 
+def wall_clock_ns(text: str) -> int:
+    """Nanoseconds since 1970 of what :func:`wall_clock_text` gives. Raises ValueError."""
+    seconds, point, rest = text.partition(".")
+    digits = rest.removesuffix("Z")
+    if not point or rest == digits or len(digits) != 9 or not digits.isdecimal():
+        raise ValueError(f"{text!r} is no time with nine digits of a second and Z")
+    moment = datetime.strptime(seconds, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
+    return round(moment.timestamp()) * 1_000_000_000 + int(digits)
+
+
 class Sink:
     """Takes entries of a live session in order, redacts them and writes them.
 
@@ -47,7 +57,7 @@ class Sink:
 
     def __init__(
         self,
-        writer: Writer,
+        writer: EntryWriter,
         redactor: Redactor,
         *,
         started_ns: int,
@@ -72,13 +82,17 @@ class Sink:
             for ready in self.redactor.feed(entry):
                 self._put(ready)
 
+    def note(self, text: str) -> None:
+        """Record free text of whoever captures, now."""
+        self.write([Note(offset_ns=self.now_ns(), text=text)])
+
     def _put(self, entry: AnyEntry) -> None:
         self._writer.write(entry)
         self.entries += 1
 
     async def run(self) -> None:
         """Keep the promises of durability and time: flush, sync, note the wall clock, let go of
-        what redaction held.
+        what redaction held, end parts that lasted long enough.
         """
         try:
             async with trio.open_nursery() as nursery:
@@ -109,9 +123,11 @@ class Sink:
     async def _let_go(self) -> None:
         while True:
             await trio.sleep(0.25)
+            now_ns = self.now_ns()
             if self.redactor.due_ns is not None:
-                for entry in self.redactor.expire(self.now_ns()):
+                for entry in self.redactor.expire(now_ns):
                     self._put(entry)
+            self._writer.tick(now_ns)
 
     def close(self) -> None:
         """Write what is held and the ``end``; close the writer."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-__all__ = ["Duration"]
+__all__ = ["Duration", "Size"]
 
 
 class Duration(click.ParamType[Any]):
@@ -30,3 +30,24 @@ class Duration(click.ParamType[Any]):
                 ctx,
             )
         return seconds
+
+
+class Size(click.ParamType[Any]):
+    """Bytes as an int, from ``65536``, ``64k``, ``100M`` or ``2G``; a k is 1000, as of disks."""
+
+    name = "SIZE"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        text = str(value).strip()
+        unit = {"k": 10**3, "m": 10**6, "g": 10**9}.get(text[-1:].lower())
+        try:
+            size_bytes = int(float(text[:-1]) * unit) if unit is not None else int(text)
+        except (ValueError, OverflowError):
+            size_bytes = 0
+        if size_bytes <= 0:
+            self.fail(
+                f"{text!r} is no size: bytes, or a number with k, M or G behind it", param, ctx
+            )
+        return size_bytes

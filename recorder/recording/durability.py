@@ -2,17 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, TypeVar
 
 import trio
 
 from recorder.errors import DiskFailed
-from recorder.recording.writer import Writer
+from recorder.model import KnownEntry, UnknownEntry
 
-__all__ = ["keep_durable"]
+__all__ = ["EntryWriter", "keep_durable"]
+
+_E = TypeVar("_E", bound="KnownEntry | UnknownEntry")
 
 
-async def keep_durable(writer: Writer) -> None:
+class EntryWriter(Protocol):
+    """What takes the entries of a live recording: a :class:`~recorder.recording.Writer`, whose
+    attributes and methods these are, or a :class:`~recorder.recording.Series`.
+    """
+
+    on_write: Callable[[], None]
+
+    @property
+    def name(self) -> str:
+        """The path that messages name."""
+
+    @property
+    def clock(self) -> Callable[[], int]:
+        """Gives monotonic nanoseconds."""
+
+    @property
+    def offset_ns(self) -> int | None:
+        """The highest offset so far."""
+
+    @property
+    def due_ns(self) -> int | None:
+        """When to flush."""
+
+    @property
+    def sync_due_ns(self) -> int | None:
+        """When to flush and sync."""
+
+    @property
+    def size_bytes(self) -> int:
+        """How big the recording is."""
+
+    def write(self, entry: _E) -> _E:
+        """Append an entry."""
+
+    def flush(self) -> None:
+        """Hand everything to the operating system."""
+
+    def sync(self) -> None:
+        """Wait for the disk. Runs in any thread."""
+
+    def tick(self, now_ns: int) -> None:
+        """Do what the offset ``now_ns`` alone asks for."""
+
+    def close(
+        self, redaction: Mapping[str, int] | None = None, *, offset_ns: int | None = None
+    ) -> None:
+        """Write the ``end`` and close."""
+
+    def abort(self) -> None:
+        """Close without an ``end``."""
+
+
+async def keep_durable(writer: EntryWriter) -> None:
     """Flush ``writer`` when its oldest unflushed line is 100 ms old, and sync it when its oldest
     unsynced one is 1 s old.
 

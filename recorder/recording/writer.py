@@ -13,15 +13,17 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from recorder.errors import CorruptRecording, DiskFailed, RecordingError
+from recorder.errors import DiskFailed
 from recorder.model import End, Header, KnownEntry, Resume, UnknownEntry, encode_bytes
 from recorder.recording.files import File, OsFile, create_locked, open_locked, sync_folder
-from recorder.recording.reader import MAX_LINE_BYTES, Reader, Standing
+from recorder.recording.reader import MAX_LINE_BYTES
+from recorder.recording.resuming import read_through, tail_of
 from recorder.recording.v1 import encode_entry, encode_header, with_seq
-from recorder.recording.zstd_frames import FrameWriter, mend
+from recorder.recording.zstd_frames import FrameWriter
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -33,6 +35,14 @@ SYNC_INTERVAL_S: Final = 1.0
 _MAX_HELD_BYTES: Final = 256 * 1024
 
 _E = TypeVar("_E", bound="KnownEntry | UnknownEntry")
+
+
+def _do_nothing() -> None:
+    return None
+
+
+def _ignore(what: object) -> None:
+    return None
 
 
 class Writer:
@@ -57,7 +67,10 @@ class Writer:
         *,
         compressed: bool,
         timed: bool,
-        standing: Standing | None,
+        begun: bool,
+        entries: int,
+        seq: int,
+        offset_ns: int | None,
         digest: _Hash,
         flush_interval_s: float,
         sync_interval_s: float,
@@ -68,24 +81,28 @@ class Writer:
         """Called when a line comes to be unflushed and none was before: a timer has to be set for
         it.
         """
+        self.before_append: Callable[[int], None] = _ignore
+        """Called with how many bytes will be appended to the file, before they are."""
         self._file = file
         self._position = 0
-        self._frames = FrameWriter(at_start=standing is None) if compressed else None
+        self._frames = FrameWriter(at_start=not begun) if compressed else None
         self._timed = timed
         self._digest = digest
         self._flush_interval_ns = round(flush_interval_s * 1e9)
         self._sync_interval_ns = round(sync_interval_s * 1e9)
         self.clock: Final = clock
-        self._entries = 0 if standing is None else standing.entries
-        self._seq = 0 if standing is None else standing.seq
-        self._offset_ns = (0 if timed else None) if standing is None else standing.offset_ns
+        self._entries = entries
+        self._seq = seq
+        self._offset_ns = offset_ns
         self._lines: list[bytes] = []
         self._held_bytes = 0
         self._first_held: tuple[int | None, int] = (self._offset_ns, 0)
         self._flushed_entries = self._synced_entries = self._entries
         self._unflushed_since_ns: int | None = None
         self._unsynced_since_ns: int | None = None
+        self._folder_to_sync: Callable[[], None] | None = None
         self._failed: str | None = None
+        self._ended = False
         self._closed = False
         self._sync_lock = threading.Lock()
 
@@ -97,6 +114,9 @@ class Writer:
         *,
         force: bool = False,
         compress: bool | None = None,
+        seq: int = 0,
+        offset_ns: int = 0,
+        durable: bool = True,
         flush_interval_s: float = FLUSH_INTERVAL_S,
         sync_interval_s: float = SYNC_INTERVAL_S,
         clock: Callable[[], int] = time.monotonic_ns,
@@ -104,7 +124,9 @@ class Writer:
     ) -> Writer:
         """Make the file and write its header, down to the disk.
 
-        ``compress`` is told by the suffix ``.zst`` if it is None. ``clock`` gives monotonic
+        ``compress`` is told by the suffix ``.zst`` if it is None. ``seq`` and ``offset_ns`` are
+        those of the entry before the first, in a further part of a series. Without ``durable`` the
+        header is only held, and synced with what follows, the folder too. ``clock`` gives monotonic
         nanoseconds. ``file_of`` makes a :class:`File` of the open descriptor.
 
         Raises OutputExists if there is such a file and not ``force``, if another writer has it
@@ -112,12 +134,16 @@ class Writer:
         """
         name = os.fspath(path)
         file = file_of(create_locked(name, force=force))
+        timed = header.timing == "measured"
         writer = cls(
             file,
             name,
             compressed=name.endswith(".zst") if compress is None else compress,
-            timed=header.timing == "measured",
-            standing=None,
+            timed=timed,
+            begun=False,
+            entries=0,
+            seq=seq,
+            offset_ns=offset_ns if timed else None,
             digest=hashlib.sha256(),
             flush_interval_s=flush_interval_s,
             sync_interval_s=sync_interval_s,
@@ -125,6 +151,9 @@ class Writer:
         )
         try:
             writer._hold(encode_header(header), None, 0)
+            if not durable:
+                writer._folder_to_sync = partial(sync_folder, name, file_of)
+                return writer
             writer.flush()
             writer.sync()
             sync_folder(name, file_of)
@@ -142,6 +171,7 @@ class Writer:
         path: str | os.PathLike[str],
         *,
         wall: str,
+        watch: Callable[[KnownEntry | UnknownEntry], None] = _ignore,
         flush_interval_s: float = FLUSH_INTERVAL_S,
         sync_interval_s: float = SYNC_INTERVAL_S,
         clock: Callable[[], int] = time.monotonic_ns,
@@ -151,7 +181,8 @@ class Writer:
         down to the disk.
 
         ``wall`` is the wall clock now (``started_at``'s spelling). The torn tail is cut, nothing
-        else, and kept in the ``resume`` as far as it could be read (64 KiB of it).
+        else, and kept in the ``resume`` as far as it could be read (64 KiB of it). ``watch`` is
+        called with each entry that is there, and with the ``resume``.
 
         Raises CannotRead if there is no such file; OutputExists if another writer has it open;
         RecordingError if it is no recording, or damaged before its tail (CorruptRecording);
@@ -160,28 +191,33 @@ class Writer:
         name = os.fspath(path)
         file = file_of(open_locked(name))
         try:
-            reader, digest = _read_through(name)
+            reader, digest = read_through(name, watch)
             standing = reader.standing()
-            position, mending = _tail(name, standing)
+            position, mending = tail_of(name, standing)
             writer = cls(
                 file,
                 name,
                 compressed=standing.compressed,
                 timed=reader.header.timing == "measured",
-                standing=standing,
+                begun=True,
+                entries=standing.entries,
+                seq=standing.seq,
+                offset_ns=standing.offset_ns,
                 digest=digest,
                 flush_interval_s=flush_interval_s,
                 sync_interval_s=sync_interval_s,
                 clock=clock,
             )
             begun = encode_bytes(standing.begun) if standing.begun else {}
-            writer._add(
-                Resume(
-                    offset_ns=standing.offset_ns,
-                    wall=wall,
-                    cut_bytes=reader.torn.bytes_lost if reader.torn else 0,
-                    text=begun.get("text"),
-                    base64=begun.get("base64"),
+            watch(
+                writer._add(
+                    Resume(
+                        offset_ns=standing.offset_ns,
+                        wall=wall,
+                        cut_bytes=reader.torn.bytes_lost if reader.torn else 0,
+                        text=begun.get("text"),
+                        base64=begun.get("base64"),
+                    )
                 )
             )
             writer._put_tail(position, mending)
@@ -212,6 +248,32 @@ class Writer:
         return self._offset_ns
 
     @property
+    def seq(self) -> int:
+        """The ``seq`` of the last entry."""
+        return self._seq
+
+    @property
+    def entries(self) -> int:
+        """How many entries the file has, those that are still held too."""
+        return self._entries
+
+    @property
+    def size_bytes(self) -> int:
+        """How big the file is, with what is held in the size that it has uncompressed."""
+        return self._position + self._held_bytes
+
+    @property
+    def written_bytes(self) -> int:
+        """How big the file is, without what is held."""
+        return self._position
+
+    @property
+    def sha256(self) -> str:
+        """The sha256 of all lines so far; flushes them. Raises DiskFailed."""
+        self.flush()
+        return self._digest.hexdigest()
+
+    @property
     def due_ns(self) -> int | None:
         """When, on the writer's clock, :meth:`flush` has to be called. None if nothing is
         unflushed.
@@ -239,12 +301,19 @@ class Writer:
         if type(entry) is End:
             raise ValueError("close() writes the `end`")
         entry = self._add(entry)
-        since = self._unflushed_since_ns
-        if self._held_bytes >= _MAX_HELD_BYTES or (
-            since is not None and self.clock() - since >= self._flush_interval_ns
-        ):
-            self.flush()
+        self._flush_if_due()
         return entry
+
+    def write_line(self, line: bytes, offset_ns: int | None) -> None:
+        """Append an entry of this ``offset_ns`` as the line that it is already, without its line
+        end; its ``seq`` is the next one. Nothing of that is checked. Raises DiskFailed.
+        """
+        self._refuse_if_failed()
+        self._seq += 1
+        self._hold(line, offset_ns, self._seq)
+        self._entries += 1
+        self._offset_ns = offset_ns
+        self._flush_if_due()
 
     def flush(self) -> None:
         """Hand every line to the operating system. Does nothing if there is none. Raises
@@ -270,34 +339,54 @@ class Writer:
             self._unsynced_since_ns = None
             try:
                 self._file.sync()
+                if self._folder_to_sync is not None:
+                    self._folder_to_sync()
+                    self._folder_to_sync = None
             except OSError as exc:
                 # Never tried again: after a failed sync the system may have dropped the pages, and
                 # the next one succeed.
                 raise self._fail(exc, intact=self._synced_entries) from exc
             self._synced_entries = entries
 
+    def tick(self, now_ns: int) -> None:
+        """Do what the offset ``now_ns`` alone asks for: nothing, where a recording is one file."""
+
+    def end(
+        self, redaction: Mapping[str, int] | None = None, *, offset_ns: int | None = None
+    ) -> None:
+        """Write the ``end`` and flush it; :meth:`close` or :meth:`abort` is all that may follow.
+
+        ``redaction`` counts what was replaced, by rule; ``offset_ns`` is that of the ``end``, the
+        last entry's if None. Raises DiskFailed, and ValueError as :meth:`write` does.
+        """
+        # The `end` is not part of what its digest vouches for.
+        sha256 = self.sha256
+        self._add(
+            End(
+                offset_ns=self._offset_ns if offset_ns is None else offset_ns,
+                entries=self._entries + 1,
+                redaction=dict(redaction or {}),
+                sha256=sha256,
+            )
+        )
+        self._ended = True
+        self._put_rest()
+
     def close(
         self, redaction: Mapping[str, int] | None = None, *, offset_ns: int | None = None
     ) -> None:
-        """Write the ``end``, flush, sync and close. Does nothing when closed already.
+        """Write the ``end`` if :meth:`end` did not, flush, sync and close. Does nothing when closed
+        already.
 
-        ``redaction`` counts what was replaced, by rule; ``offset_ns`` is that of the ``end``, the
-        last entry's if None. Raises DiskFailed, and ValueError as :meth:`write` does; the file is
-        closed in any case.
+        The arguments are those of :meth:`end`. Raises DiskFailed, and ValueError as :meth:`write`
+        does; the file is closed in any case.
         """
         if self._closed:
             return
         try:
-            # The digest covers what was flushed; the `end` is not part of what it vouches for.
-            self.flush()
-            end = End(
-                offset_ns=self._offset_ns if offset_ns is None else offset_ns,
-                entries=self._entries + 1,
-                redaction=dict(redaction or {}),
-                sha256=self._digest.hexdigest(),
-            )
-            self._add(end)
-            self._finish()
+            if not self._ended:
+                self.end(redaction, offset_ns=offset_ns)
+            self.sync()
         finally:
             self._release()
 
@@ -309,16 +398,23 @@ class Writer:
             return
         try:
             if self._failed is None:
-                self._finish()
+                self._put_rest()
+                self.sync()
         finally:
             self._release()
 
-    def _finish(self) -> None:
+    def _put_rest(self) -> None:
         data = self._take_held() if self._lines else b""
         if self._frames is not None:
             data += self._frames.finish()
         self._put(data)
-        self.sync()
+
+    def _flush_if_due(self) -> None:
+        since = self._unflushed_since_ns
+        if self._held_bytes >= _MAX_HELD_BYTES or (
+            since is not None and self.clock() - since >= self._flush_interval_ns
+        ):
+            self.flush()
 
     def _release(self) -> None:
         # The lock waits for a sync in another thread: a closed descriptor's number may belong to
@@ -332,7 +428,7 @@ class Writer:
     def _add(self, entry: _E) -> _E:
         """Check an entry, give it its seq and hold its line."""
         self._refuse_if_failed()
-        if self._closed:
+        if self._closed or self._ended:
             raise ValueError(f"{self.name} is closed")
         offset_ns = entry.offset_ns
         if (offset_ns is not None) != self._timed:
@@ -371,6 +467,8 @@ class Writer:
         return self._frames.add(lines, offset_ns=offset_ns, seq=seq)
 
     def _put(self, data: bytes) -> None:
+        if data:
+            self.before_append(len(data))
         view = memoryview(data)
         try:
             while view:
@@ -411,40 +509,3 @@ class Writer:
     def _refuse_if_failed(self) -> None:
         if self._failed is not None:
             raise DiskFailed(self._failed)
-
-
-def _do_nothing() -> None:
-    return None
-
-
-def _read_through(name: str) -> tuple[Reader, _Hash]:
-    """A recording that can be gone on with: its reader, closed at the end, and the sha256 of it."""
-    entry = None
-    with Reader(name) as reader:
-        for entry in reader:  # noqa: B007
-            pass
-    # An `end` to come would vouch for what the one before does not.
-    if type(entry) is End and reader.torn is None and not reader.complete:
-        raise CorruptRecording(
-            f"{name} is damaged: {reader.why_incomplete}; record to another name instead"
-        )
-    return reader, reader.digest()
-
-
-def _tail(name: str, standing: Standing) -> tuple[int, bytes]:
-    """Where a resumed recording goes on, and what has to be written there to mend its frame."""
-    if not standing.compressed:
-        return standing.lines_end, b""
-    with open(name, "rb") as file:
-        if standing.torn_frame is None:
-            return file.seek(0, os.SEEK_END), b""
-        try:
-            position, mending = mend(file, standing.torn_frame)
-        except ValueError:
-            position, mending = 0, b""
-    if not mending and not (position and standing.frame_starts_line):
-        raise RecordingError(
-            f"{name} is torn inside a frame that another program compressed: decompress it with "
-            f"`zstd -dc` first, then go on with that"
-        )
-    return position, mending

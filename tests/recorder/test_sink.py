@@ -12,11 +12,12 @@ import trio.testing
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from recorder.checkpoint import SoFar
 from recorder.errors import DiskFailed
 from recorder.model import Body, Entry, Note
-from recorder.recording import OsFile, Reader, Writer
+from recorder.recording import OsFile, Reader, Rotation, Series, Writer, find_parts
 from recorder.redaction import Redactor
-from recorder.sink import CLOCK_ENTRY_EVERY_S, Sink, wall_clock_text
+from recorder.sink import CLOCK_ENTRY_EVERY_S, Sink, wall_clock_ns, wall_clock_text
 from tests.recorder.scripted import header, read
 
 START_NS = 1_700_000_000_000_000_000
@@ -201,6 +202,57 @@ async def test_a_drift_of_the_wall_clock_is_no_step(
     assert [entry.kind for entry in read(one.path)] == ["clock", "clock", "end"]
 
 
+async def test_a_note_is_written_now_and_redacted(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    one = Set(tmp_path)
+    mock_clock.jump(2)
+    one.sink.note("pressed reload as kim@example.org")
+    one.sink.close()
+    note = read(one.path)[0]
+    assert (note.offset_ns, note.text) == (2_000_000_000, "pressed reload as [redacted:email-1]")
+
+
+async def test_a_part_that_lasted_long_enough_is_ended_though_nothing_comes(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    clocks = Clocks()
+    series = Series.create(
+        tmp_path / "a.track.jsonl",
+        header(),
+        SoFar(),
+        Rotation(every_ns=10 * 10**9),
+        clock=clocks.monotonic_ns,
+    )
+    sink = Sink(
+        series,
+        Redactor(),
+        started_ns=clocks.monotonic_ns(),
+        clock=clocks.monotonic_ns,
+        wall_clock=clocks.wall_ns,
+    )
+    async with trio.open_nursery() as nursery:
+        await running(nursery, sink)
+        sink.note("one")
+        await trio.sleep(9.9)
+        assert series.part == 1
+        await trio.sleep(0.5)
+        assert series.part == 2
+        # A step of the wall clock ends no part.
+        await trio.sleep(30)
+        clocks.step_ns = 10**15
+        await trio.sleep(9)
+        assert series.part == 2
+        await trio.sleep(3)
+        assert series.part == 3
+        nursery.cancel_scope.cancel()
+    sink.close()
+    kinds = [
+        [entry.kind for entry in read(part)] for _, part in find_parts(tmp_path / "a.track.jsonl")
+    ]
+    assert kinds == [["note", "end"], ["checkpoint", "clock", "end"], ["checkpoint", "end"]]
+
+
 # A disk that fails
 
 
@@ -265,6 +317,22 @@ def test_the_wall_clock_is_spelt_to_the_nanosecond(wall_ns: int) -> None:
     assert found is not None
     seconds = round((datetime.fromisoformat(found[1] + "+00:00") - EPOCH).total_seconds())
     assert seconds * 10**9 + int(found[2]) == wall_ns
+    assert wall_clock_ns(shown) == wall_ns
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2026-11-22T17:00:00Z",
+        "2026-11-22T17:00:00.123Z",
+        "2026-11-22T17:00:00.123456789",
+        "2026-22-22T17:00:00.123456789Z",
+    ],
+)
+def test_what_is_no_wall_clock(text: str) -> None:
+    with pytest.raises(ValueError, match=r"time|match"):
+        wall_clock_ns(text)
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
