@@ -26,6 +26,14 @@ cli = command_group(
             "recorder.commands.importing:import_command",
             "Make a recording of a capture by another tool.",
         ),
+        "redact": (
+            "recorder.commands.redact:redact_command",
+            "Make a recording of another one, with more taken out.",
+        ),
+        "leaks": (
+            "recorder.commands.leaks:leaks_command",
+            "Look for what should not be in a recording.",
+        ),
     },
 )
 

@@ -26,11 +26,13 @@ _TIMEOUT_S: Final = 30.0
 
 
 class Exchanges:
-    """Hands out the numbers of connections and exchanges of one recording, from 1."""
+    """Hands out the numbers of connections and exchanges of one recording, from 1 unless it is
+    one that goes on.
+    """
 
-    def __init__(self) -> None:
-        self._connections = 0
-        self._exchanges = 0
+    def __init__(self, *, first_connection: int = 1, first_exchange: int = 1) -> None:
+        self._connections = first_connection - 1
+        self._exchanges = first_exchange - 1
 
     def connection(self) -> int:
         self._connections += 1
@@ -45,12 +47,19 @@ class TrackHttp:
     """An HTTP session with a backend: cookies are kept, every exchange goes to the sink as it stood
     on the wire.
 
-    An async context manager; leaving it closes its connections. Proxies of the environment are not
-    used, since the socket would not go through them either.
+    An async context manager; leaving it closes its connections. ``cookies`` are those of a session
+    that goes on. Proxies of the environment are not used, since the socket would not go through
+    them either.
     """
 
     def __init__(
-        self, backend: Backend, sink: Sink, numbers: Exchanges, *, tls: ssl.SSLContext | None = None
+        self,
+        backend: Backend,
+        sink: Sink,
+        numbers: Exchanges,
+        *,
+        tls: ssl.SSLContext | None = None,
+        cookies: httpx.Cookies | None = None,
     ) -> None:
         self._backend = backend
         self._sink = sink
@@ -62,7 +71,10 @@ class TrackHttp:
             # What is recorded is to be read by people and tools: no content encoding.
             headers={"Accept-Encoding": "identity"},
             verify=tls or ssl.create_default_context(),
+            cookies=cookies,
         )
+        self.latest: httpx.Response | None = None
+        """The latest answer, its head at least; None while there is none to the latest request."""
         self._open: list[int] = []
         self._answered = False
 
@@ -114,6 +126,11 @@ class TrackHttp:
                 f" {SOCKET_PATH}; is this a Track backend?"
             )
 
+    @property
+    def cookies(self) -> httpx.Cookies:
+        """The cookies of the session."""
+        return self._client.cookies
+
     def cookie_header(self) -> str | None:
         """The Cookie header that a request for the socket carries, or None."""
         cookie: str | None = self._client.build_request("GET", SOCKET_PATH).headers.get("cookie")
@@ -138,10 +155,10 @@ class TrackHttp:
         request = self._client.build_request(method, path, headers=headers, data=data)
         exchange = self._numbers.exchange()
         request.extensions["trace"] = _Trace(partial(self._sent, request, exchange)).hear
-        response: httpx.Response | None = None
+        self.latest = None
         raw = bytearray()
         try:
-            response = await self._client.send(request, stream=True)
+            self.latest = response = await self._client.send(request, stream=True)
             at_head = self._sink.now_ns()
             self._answered = True
             self._sink.write([self._head_entry(response, exchange, at_head)])

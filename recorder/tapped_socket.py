@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Final
 
 import trio
 
@@ -19,6 +21,11 @@ from recorder.wire.handshake import check_accept, header_value
 from recorder.wire.messages import Message, MessageAssembler, Problem
 
 __all__ = ["TappedSocket"]
+
+_MISSED_PINGS: Final = 3
+_SILENCE_NS: Final = _MISSED_PINGS * Rules().ping_interval_ns
+_SESSION_TIMEOUT: Final = re.compile(rb'"webSessionTimeout"\s*:\s*\[\s*(\d{1,9})\s*\]')
+"""``{"webSessionTimeout":[86400]}``, manual section 3.4."""
 
 
 class TappedSocket:
@@ -42,6 +49,17 @@ class TappedSocket:
         """Set once the server sends nothing more."""
         self.unreadable = trio.Event()
         """Set once what the server sends cannot be read as frames any more."""
+        self.session_timeout_s: float | None = None
+        """After how long without REST a session ends, as far as the server said (manual section
+        3.4).
+        """
+        self.problem: str | None = None
+        """The first thing that RFC 6455 forbids in what the server sent."""
+        self.silent = False
+        """Whether it was given up because nothing came any more."""
+        self._opened_ns = self._heard_ns = sink.now_ns()
+        self._ping_ns: int | None = None
+        self._longest_between_pings_ns = 0
         self._pongs_to_send, self.pongs = trio.open_memory_channel[str](float("inf"))
         self._sink = sink
         self._progress = progress
@@ -53,6 +71,22 @@ class TappedSocket:
     def close_of(self, sender: Sender) -> Frame | None:
         """The close frame that ``sender`` sent, if any."""
         return self._closes.get(sender)
+
+    def silence_left_ns(self) -> int | None:
+        """How long it may be silent yet before it is dead; None where nobody can tell.
+
+        A server that sends PINGs (manual section 3.3) has missed three of them by then, at the
+        longest interval that it kept so far.
+        """
+        if not self._longest_between_pings_ns:
+            return None
+        limit_ns = max(_SILENCE_NS, _MISSED_PINGS * self._longest_between_pings_ns)
+        return self._heard_ns + limit_ns - self._sink.now_ns()
+
+    @property
+    def unanswered(self) -> int:
+        """How many PINGs wait for their pong."""
+        return len(self._heartbeat.unanswered)
 
     @property
     def ended_in_order(self) -> bool:
@@ -83,6 +117,8 @@ class TappedSocket:
         """What the tap reports."""
         sender: Sender = "client" if direction == "sent" else "server"
         at_ns = self._sink.now_ns()
+        if sender == "server":
+            self._heard_ns = at_ns
         entries = self.observer.received(sender, data, at_ns)
         self._sink.write(entries)
         if sender == "server" and data:
@@ -93,9 +129,10 @@ class TappedSocket:
             if sender == "server":
                 self._from_server(frame, at_ns)
             elif frame.opcode == Opcode.TEXT:
+                answered = self._heartbeat.answered
                 self._heartbeat.client_text(frame.payload, at_ns)
-                if self._heartbeat.answered > self._progress.pongs:
-                    self._progress.pongs = self._heartbeat.answered
+                if self._heartbeat.answered > answered:
+                    self._progress.pongs += 1
                     self._progress.last_answered_ns = at_ns
         if sender == "server" and not data:
             self.ended.set()
@@ -106,7 +143,7 @@ class TappedSocket:
             return
         for entry in entries:
             if isinstance(entry, Bytes):
-                self._progress.note_problems([entry.why])
+                self._note_problems([entry.why])
                 self.unreadable.set()
                 return
 
@@ -117,6 +154,11 @@ class TappedSocket:
                 problems.append(event.why)
             else:
                 self._on_server_message(event, at_ns)
+        self._note_problems(problems)
+
+    def _note_problems(self, problems: list[str]) -> None:
+        if problems and self.problem is None:
+            self.problem = problems[0]
         self._progress.note_problems(problems)
 
     def _on_server_message(self, message: Message, at_ns: int) -> None:
@@ -125,6 +167,16 @@ class TappedSocket:
             self._heartbeat.ping_sent(uuid, at_ns)
         for pong in self._heartbeat.answer(message.payload) if uuids else []:
             self._pongs_to_send.send_nowait(pong)
-        self._progress.pings = self._heartbeat.pings
+        self._progress.pings += len(uuids)
+        if uuids:
+            since_ns = self._opened_ns if self._ping_ns is None else self._ping_ns
+            self._longest_between_pings_ns = max(self._longest_between_pings_ns, at_ns - since_ns)
+            self._ping_ns = at_ns
+        kinds = self._progress.kinds
+        timeouts = kinds["webSessionTimeout"]
         self._progress.count(message, is_ping=bool(uuids))
+        if kinds["webSessionTimeout"] > timeouts:
+            # Only now: looking for it in every message would cost as much as all the rest here.
+            timeout = _SESSION_TIMEOUT.search(message.payload)
+            self.session_timeout_s = float(timeout[1]) if timeout else None
         self._on_message()

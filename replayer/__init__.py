@@ -9,10 +9,20 @@ if TYPE_CHECKING:
     from replayer.conversation import converse
     from replayer.difference import Difference, first_difference
     from replayer.script import Script, load_script
+    from replayer.series import SeriesReader
     from replayer.state import State
     from replayer.timeline import Cue
 
-__all__ = ["Cue", "Difference", "Script", "State", "converse", "first_difference", "load_script"]
+__all__ = [
+    "Cue",
+    "Difference",
+    "Script",
+    "SeriesReader",
+    "State",
+    "converse",
+    "first_difference",
+    "load_script",
+]
 
 _HOMES: Final = {
     "converse": "replayer.conversation",
@@ -20,6 +30,7 @@ _HOMES: Final = {
     "first_difference": "replayer.difference",
     "Script": "replayer.script",
     "load_script": "replayer.script",
+    "SeriesReader": "replayer.series",
     "State": "replayer.state",
     "Cue": "replayer.timeline",
 }

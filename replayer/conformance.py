@@ -13,10 +13,11 @@ from typing import Final
 
 import msgspec
 
-from recorder.backend import API_PATH, SESSION_PATH, SOCKET_PATH
+from recorder.backend import API_PATH, SOCKET_PATH
 from recorder.model import (
     AnyEntry,
     Bytes,
+    Checkpoint,
     Closed,
     FrameEntry,
     MessageEntry,
@@ -29,12 +30,15 @@ from recorder.model import (
 from recorder.track.heartbeat import Heartbeat
 from recorder.track.kinds import parse_pong, ping_uuids
 from recorder.track.rules import Rules
-from recorder.track.sessions import SessionProblem, Sessions
+from recorder.track.sessions import SessionProblem
 from recorder.track.violations import Violation, handshake_violations, session_violation
 from recorder.wire.frames import Frame, FrameParser, Opcode, Unparsed
 from recorder.wire.handshake import header_value
 from recorder.wire.messages import Message, MessageAssembler
+from replayer.checkpoints import OpenConnection, read_checkpoint
 from replayer.conversation import frame_of
+from replayer.legs import client_legs
+from replayer.logins import Asked, Logins
 
 __all__ = ["JUDGED_RULES", "MAX_CLIENT_MESSAGE_BYTES", "Conformance", "conformance"]
 
@@ -71,27 +75,32 @@ def conformance(
     The ``connection`` of a violation is the recording's, ``at_ns`` an offset of it; None where the
     recording has no timing, and then nothing is judged by time. ``from_start``: the recording shows
     every login that the server accepted, as the fake's own do (mode ``fake``); only then a cookie
-    is known to be of none. Raises CorruptRecording on an entry that cannot be, and what ``entries``
-    raises. Memory grows with the sessions and the open connections.
+    is known to be of none. What a proxy recorded is judged as the client sent it, once. A recording
+    that begins with a checkpoint is judged from there on: whose login, upgrade or PINGs came before
+    is taken as the checkpoint has it. Raises CorruptRecording on an entry that cannot be, and what
+    ``entries`` raises. Memory grows with the sessions and the open connections.
     """
     fold = Conformance(rules, from_start=from_start)
-    for entry in entries:
+    for entry in client_legs(entries):
         yield from fold.feed(entry)
     yield from fold.finish()
 
 
 class Conformance:
-    """The same, entry by entry: :meth:`feed` each one, :meth:`finish` at the end."""
+    """The same, entry by entry: :meth:`feed` each one that is not of an upstream leg paired with a
+    client's, :meth:`finish` at the end.
+    """
 
     def __init__(self, rules: Rules | None = None, *, from_start: bool = False) -> None:
         self._rules = rules or Rules()
-        self._logins = _Logins(self._rules, from_start=from_start)
+        self._logins = Logins(self._rules, from_start=from_start)
         self._sockets: dict[int, _Socket] = {}
-        self._exchanges: dict[tuple[int, int], _Asked] = {}
+        self._exchanges: dict[tuple[int, int], Asked] = {}
         self._last_ns: int | None = None
 
     def feed(self, entry: AnyEntry) -> list[Violation]:
         """What the next entry shows. Raises CorruptRecording on a frame that cannot be one."""
+        before_ns = self._last_ns or 0
         if entry.offset_ns is not None:
             self._last_ns = entry.offset_ns
         match entry:
@@ -116,6 +125,8 @@ class Conformance:
                 # meanwhile was not seen.
                 found = self.finish()
                 self._logins.from_start = False
+            case Checkpoint():
+                found = self._take_up(entry, before_ns)
             case _:
                 found = []
         return found if entry.offset_ns is not None else _without_times(found)
@@ -127,17 +138,51 @@ class Conformance:
         self._exchanges.clear()
         return found if self._last_ns is not None else _without_times(found)
 
+    def _take_up(self, checkpoint: Checkpoint, before_ns: int) -> list[Violation]:
+        """Go on from where the checkpoint stands: what is not open there has ended unseen, at
+        ``before_ns`` or later, and who logged in before it was not seen.
+        """
+        self._logins.from_start = False
+        standing = read_checkpoint(checkpoint)
+        gone = [number for number in self._sockets if number not in standing.connections]
+        found = [one for number in gone for one in self._end(number, before_ns)]
+        for connection in standing.connections.values():
+            self._take_up_connection(connection, checkpoint)
+        for fragment in standing.fragments.values():
+            if (socket := self._sockets.get(fragment.connection)) is not None:
+                socket.begun(fragment.sender, fragment.frame)
+        for ping in standing.pings:
+            if (socket := self._sockets.get(ping.connection)) is not None:
+                socket.pinged(ping.uuid, ping.offset_ns or 0)
+        return found
+
+    def _take_up_connection(self, connection: OpenConnection, checkpoint: Checkpoint) -> None:
+        at_ns = _at_ns(checkpoint)
+        request = connection.asked(checkpoint)
+        if request is not None:
+            asked = self._asked(request)
+            if connection.is_socket and asked.session_id is not None:
+                self._logins.seen(asked.session_id, at_ns)
+            elif connection.response is None:
+                self._exchanges[request.connection, request.exchange] = asked
+        if connection.is_socket:
+            number = connection.connection
+            self._sockets[number] = _Socket(self._rules, number, at_ns)
+
     # HTTP
 
-    def _request(self, request: Request) -> list[Violation]:
+    def _asked(self, request: Request) -> Asked:
         path = request.target.partition("?")[0]
-        asked = _Asked(request.method, path, self._logins.cookie_of(request))
+        return Asked(request.method, path, self._logins.cookie_of(request))
+
+    def _request(self, request: Request) -> list[Violation]:
+        asked = self._asked(request)
         found: list[Violation] = []
         if _opens_socket(request):
             found = self._handshake(request, asked.session_id)
         elif (
             # Only the API has sessions; the fake's own /__admin has none.
-            f"{API_PATH}/" in path
+            f"{API_PATH}/" in asked.path
             and not asked.is_login
             and header_value(request.headers, "Authorization") is None
         ):
@@ -197,68 +242,6 @@ class Conformance:
         return [] if socket is None else socket.finish(at_ns)
 
 
-class _Asked:
-    """What is to be known of a request when its response comes. No value: a repr would show the id
-    of a session.
-    """
-
-    def __init__(self, method: str, path: str, session_id: str | None) -> None:
-        self.method = method
-        self.path = path
-        self.session_id = session_id
-        self.problem: SessionProblem | None = None
-        """What is wrong with its session, if it is a REST call."""
-
-    @property
-    def is_login(self) -> bool:
-        return self.method == "POST" and self.path.endswith(SESSION_PATH)
-
-    @property
-    def is_logout(self) -> bool:
-        return self.method == "DELETE" and self.path.endswith(SESSION_PATH)
-
-
-class _Logins:
-    """The sessions that the recording shows. A redacted cookie serves as well: one value has one
-    mark.
-    """
-
-    def __init__(self, rules: Rules, *, from_start: bool) -> None:
-        self.from_start = from_start
-        self._next_id = ""
-        self._sessions = Sessions(rules, lambda: self._next_id)
-        self._logged_out: set[str] = set()
-
-    def cookie_of(self, request: Request) -> str | None:
-        cookies = [value for name, value in request.headers if name.lower() == "cookie"]
-        return self._sessions.cookie_from_header("; ".join(cookies))
-
-    def login(self, response: Response, at_ns: int) -> None:
-        for name, value in response.headers:
-            if name.lower() == "set-cookie":
-                session_id = self._sessions.cookie_from_header(value.partition(";")[0])
-                if session_id is not None:
-                    self._sessions.logout(session_id)
-                    self._logged_out.discard(session_id)
-                    self._next_id = session_id
-                    self._sessions.login("", at_ns)
-
-    def logout(self, session_id: str) -> None:
-        self._sessions.logout(session_id)
-        self._logged_out.add(session_id)
-
-    def use(
-        self, session_id: str | None, at_ns: int, *, renew: bool = True
-    ) -> SessionProblem | None:
-        """What is wrong with the session of a request, as far as this recording can tell."""
-        look = self._sessions.touch if renew else self._sessions.lookup
-        found = look(session_id, at_ns)
-        if not isinstance(found, SessionProblem):
-            return None
-        known = self.from_start or session_id in self._logged_out
-        return None if found is SessionProblem.UNKNOWN and not known else found
-
-
 class _Socket:
     """One WebSocket. What the client sends behind its close frame, or behind what broke the
     connection, is no longer read, as RFC 6455 sections 5.5.1 and 7.1.7 have it.
@@ -271,6 +254,14 @@ class _Socket:
         self._client = MessageAssembler(max_message_bytes=MAX_CLIENT_MESSAGE_BYTES)
         self._server = MessageAssembler()
         self._hears_client = True
+
+    def begun(self, sender: Sender, frame: Frame) -> None:
+        """What had come of a message before the recording; what is wrong with it was said there."""
+        (self._client if sender == "client" else self._server).feed(frame)
+
+    def pinged(self, uuid: str, at_ns: int) -> None:
+        """A PING that came before the recording and waits for its pong."""
+        self._heartbeat.ping_sent(uuid, at_ns)
 
     def frame(self, sender: Sender, frame: Frame, at_ns: int) -> list[Violation]:
         return (

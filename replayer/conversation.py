@@ -36,6 +36,7 @@ from recorder.model import (
 from recorder.track.kinds import Part, objects_of, parse_pong, ping_uuids, read_message
 from recorder.wire.frames import Frame, Opcode
 from recorder.wire.messages import Message, MessageAssembler
+from replayer.checkpoints import read_checkpoint
 
 __all__ = [
     "BrokenMessage",
@@ -75,13 +76,14 @@ class DataMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 class BrokenMessage(msgspec.Struct, frozen=True, kw_only=True):
     """Frames that make no message (RFC 6455 section 5.4), and ``why``. It stands where that was
-    found out."""
+    found out. ``cut_off`` says that the recording ended before the message did: nobody broke it."""
 
     seq: int
     offset_ns: int | None
     connection: int
     sender: Sender
     why: str
+    cut_off: bool = False
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,8 +146,9 @@ def converse(entries: Iterable[KnownEntry | UnknownEntry]) -> Iterator[Item]:
     """The conversation in a recording, in the order of its entries.
 
     Frames that RFC 6455 forbids in their place give a :class:`BrokenMessage`, and reading goes on.
-    A message that its connection, a resumed recorder or the recording leaves unfinished is broken
-    too.
+    A message that its connection or a resumed recorder leaves unfinished is broken too; one that
+    the recording ends in is cut off. One that was begun before a checkpoint is whole with what the
+    checkpoint has of it, and a response finds its request there.
 
     Raises CorruptRecording on a frame whose fields cannot be one, and what ``entries`` raises.
     """
@@ -187,15 +190,26 @@ def converse(entries: Iterable[KnownEntry | UnknownEntry]) -> Iterator[Item]:
                     response=entry,
                 )
             case Closed():
-                yield from _leave(halves, waiting, entry.connection)
+                yield from _leave(
+                    [key for key in halves if key[0] == entry.connection],
+                    [key for key in waiting if key[0] == entry.connection],
+                    halves,
+                    waiting,
+                )
                 yield entry
             case Resume():
                 # Whoever recorded before is gone, and its connections with it.
-                yield from _leave(halves, waiting, None)
+                yield from _leave(list(halves), list(waiting), halves, waiting)
+                yield entry
+            case Checkpoint():
+                yield from _take_up(entry, halves, waiting)
                 yield entry
             case _:
                 yield entry
-    yield from _leave(halves, waiting, None)
+    for left in _leave(list(halves), list(waiting), halves, waiting):
+        if isinstance(left, BrokenMessage):
+            left = msgspec.structs.replace(left, why="the recording ends in it", cut_off=True)
+        yield left
 
 
 def frame_of(entry: FrameEntry) -> Frame:
@@ -238,17 +252,44 @@ def _broken(entry: FrameEntry, why: str) -> BrokenMessage:
     )
 
 
-def _leave(
+def _take_up(
+    checkpoint: Checkpoint,
     halves: dict[tuple[int, Sender], _Half],
     waiting: dict[tuple[int, int], Request],
-    connection: int | None,
 ) -> Iterator[BrokenMessage | Exchange]:
-    """Forget a connection, or all of them; say what they leave unfinished."""
-    for half_key in [key for key in halves if connection in (None, key[0])]:
+    """Go on from where the checkpoint stands, which need not be where reading stands: then what
+    came between is missing.
+    """
+    standing = read_checkpoint(checkpoint)
+    yield from _leave(
+        [key for key in halves if key not in standing.fragments],
+        [key for key in waiting if key[0] not in standing.connections],
+        halves,
+        waiting,
+    )
+    for key, fragment in standing.fragments.items():
+        halves[key] = half = _Half()
+        for _ in _feed(half, fragment.frame, fragment.entry(checkpoint)):
+            # What is wrong with it so far was said in the part before.
+            pass
+    for connection in standing.connections.values():
+        request = connection.asked(checkpoint)
+        if request is not None and connection.response is None:
+            waiting[request.connection, request.exchange] = request
+
+
+def _leave(
+    half_keys: list[tuple[int, Sender]],
+    exchange_keys: list[tuple[int, int]],
+    halves: dict[tuple[int, Sender], _Half],
+    waiting: dict[tuple[int, int], Request],
+) -> Iterator[BrokenMessage | Exchange]:
+    """Forget these; say what they leave unfinished."""
+    for half_key in half_keys:
         half = halves.pop(half_key)
         if half.assembler.unfinished and half.last is not None:
             yield _broken(half.last, "a message was begun and not finished")
-    for exchange_key in [key for key in waiting if connection in (None, key[0])]:
+    for exchange_key in exchange_keys:
         request = waiting.pop(exchange_key)
         yield Exchange(
             seq=request.seq,

@@ -17,6 +17,7 @@ import msgspec
 from recorder.model import KnownEntry, UnknownEntry
 from recorder.track.kinds import ping_uuids
 from replayer.conversation import DataMessage, converse
+from replayer.legs import client_legs
 from replayer.words import printable
 
 __all__ = ["EXCERPT_BYTES", "Difference", "Place", "first_difference"]
@@ -106,7 +107,7 @@ def first_difference(
 
 
 def _said(entries: Iterable[KnownEntry | UnknownEntry]) -> Iterator[DataMessage]:
-    for item in converse(entries):
+    for item in converse(client_legs(entries)):
         if isinstance(item, DataMessage) and item.sender == "server":
             # Parsed only where the cheap search found a PING; a message that says more than PING
             # takes part.

@@ -1,52 +1,48 @@
 """A recording made ready for playback: for each recorded socket what the server sent and when, and
 what REST answered.
 
-A script is held in memory whole, about as large as the server's frames in the recording, so that
-any number of sockets can play it without reading the file again.
+A script is held in memory whole, about as large as the server's frames and answers in the
+recording, so that any number of sockets can play it without reading the file again.
+
+Of a proxied recording the client legs are played. A recording that begins with a checkpoint, as
+each further part of a series does, plays alone: the sockets that were open begin with the state at
+the checkpoint, told as the backend tells it to who joins (manual section 3), and then with the rest
+of what they were being sent.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Final, Protocol, TypeAlias
-from urllib.parse import parse_qsl
+from collections.abc import Iterable, Iterator, Sequence
+from os import PathLike
+from typing import Final, Protocol
 
 import msgspec
 
 from recorder.errors import RecordingError
 from recorder.model import (
     AnyEntry,
-    Body,
     Bytes,
+    Checkpoint,
     FrameEntry,
     Header,
     MessageEntry,
     Open,
-    Request,
     Response,
 )
-from recorder.recording import Reader, Torn
-from recorder.redaction.codings import codings_of, decoded
+from recorder.recording import Torn
 from recorder.track.kinds import ping_uuids, read_message
 from recorder.wire.frames import Frame, Opcode
-from recorder.wire.handshake import header_value
 from recorder.wire.messages import Message, MessageAssembler
+from replayer.answers import ExchangeKey, Exchanges, RecordedAnswer, elements_of, exchange_key
+from replayer.checkpoints import read_checkpoint, state_of
+from replayer.legs import client_legs
+from replayer.series import SeriesReader
 from replayer.state import OBJECT_KINDS, State
 from replayer.timeline import Cue, CueKind, merged, whole_messages
 
 __all__ = ["RecordedAnswer", "Script", "Source", "load_script"]
 
 _API_LISTS: Final = {f"/api/{kind}": kind for kind in OBJECT_KINDS}
-
-
-class RecordedAnswer(msgspec.Struct, frozen=True):
-    """A REST answer as recorded: status, head, body in its content encoding."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
 
 
 class Source(Protocol):
@@ -86,23 +82,11 @@ class _Socket(msgspec.Struct):
 
     opened_ns: int | None = None
     upgraded: bool = False
-    repeats_another: bool = False
+    is_listed: bool = False
     cues: list[Cue] = []
     messages: MessageAssembler = msgspec.field(default_factory=MessageAssembler)
     unfinished: list[int] = []
     """Where in ``cues`` the fragments of the unfinished message are."""
-
-
-class _Exchange(msgspec.Struct):
-    """One recorded HTTP exchange while it is read."""
-
-    request: Request | None = None
-    response: Response | None = None
-    body: list[bytes] = []
-
-
-_Key: TypeAlias = tuple[str, str, tuple[tuple[str, str], ...]]
-"""Method, path and sorted query: what a recorded answer is found by."""
 
 
 class Script:
@@ -114,13 +98,21 @@ class Script:
         self,
         header: Header,
         sockets: list[tuple[int, list[Cue]]],
-        answers: dict[_Key, RecordedAnswer],
+        answers: dict[ExchangeKey, RecordedAnswer],
         *,
+        names: Sequence[str] = (),
         torn: Torn | None = None,
+        problems: Sequence[str] = (),
+        before: State | None = None,
     ) -> None:
         self.header = header
+        self.names = tuple(names)
+        """The files that were read, in order."""
         self.torn = torn
         """What of the recording could not be read, at its end."""
+        self.problems = tuple(problems)
+        """What is missing between its parts, or does not fit together."""
+        self._before = before
         self._sockets = sockets
         self._answers = answers
         self._opening: State | None = None
@@ -135,17 +127,18 @@ class Script:
 
     @property
     def opening(self) -> State:
-        """The recorded REST snapshot; what it lacks is taken from the first message that shows it.
+        """The state at the checkpoint that the recording begins with, if it does; what that lacks
+        is taken from the recorded REST snapshot, and then from the first message that shows it.
 
         First sight, not last: before any socket has played, REST shows what the socket is about to
         push, not its future.
         """
         if self._opening is None:
-            state = State()
+            state = State() if self._before is None else self._before.copy()
             for (method, path, query), answer in self._answers.items():
                 kind = _API_LISTS.get(path)
                 if kind and method == "GET" and not query and answer.status == 200:
-                    state.put(kind, _elements(answer))
+                    state.put(kind, elements_of(answer), only_new=True)
             for cue in self.all_cues():
                 if cue.message is not None and cue.text:
                     state.apply(cue.message, only_new=True)
@@ -165,66 +158,119 @@ class Script:
         )
 
     def answer(self, method: str, target: str) -> RecordedAnswer | None:
-        return self._answers.get(_exchange_key(method, target))
+        return self._answers.get(exchange_key(method, target))
 
 
-def load_script(path: Path) -> Script:
-    """Read a recording, plain or compressed, torn or whole.
+def load_script(path: str | PathLike[str], *more: str | PathLike[str]) -> Script:
+    """Read a recording, plain or compressed, torn or whole; or the parts of a series, as one.
 
     Raises RecordingError if it holds no socket on which a server sent anything, and what
-    :class:`Reader` raises.
+    :class:`~replayer.series.SeriesReader` raises.
     """
-    sockets: defaultdict[int, _Socket] = defaultdict(_Socket)
-    exchanges: defaultdict[tuple[int, int], _Exchange] = defaultdict(_Exchange)
-    with Reader(path) as reader:
-        for entry in reader:
-            match entry:
-                case Open():
-                    sockets[entry.connection].opened_ns = entry.offset_ns
-                    # A proxy records a socket once, on its client leg.
-                    repeats = entry.leg == "upstream" and entry.paired_with is not None
-                    sockets[entry.connection].repeats_another = repeats
-                case Request():
-                    exchanges[entry.connection, entry.exchange].request = entry
-                case Response():
-                    exchanges[entry.connection, entry.exchange].response = entry
-                    if entry.status == 101:
-                        sockets[entry.connection].opened_ns = entry.offset_ns
-                        sockets[entry.connection].upgraded = True
-                case Body(sender="server"):
-                    exchanges[entry.connection, entry.exchange].body.append(entry.data)
-                case (
-                    FrameEntry(sender="server")
-                    | MessageEntry(sender="server")
-                    | Bytes(sender="server")
-                ):
-                    _add(sockets[entry.connection], entry, where=f"{path}: entry {entry.seq}")
-        header, torn = reader.header, reader.torn
-    played = [
-        (socket.opened_ns or 0, _cues_of(socket))
-        for _, socket in sorted(sockets.items())
-        if _is_socket(socket)
-    ]
-    if not played:
+    loading = _Loading()
+    with SeriesReader([path, *more]) as reader:
+        for entry in client_legs(reader):
+            loading.take(entry, where=f"{reader.name}: entry")
+    if not (played := loading.played()):
         raise RecordingError(
-            f"{path}: nothing to play: no server message on any connection; see track-replayer info"
+            f"{reader.name}: nothing to play: no server message on any connection; see"
+            " track-replayer info"
         )
-    return Script(header, played, _answers_of(exchanges.values()), torn=torn)
+    return Script(
+        reader.header,
+        played,
+        loading.exchanges.answers(),
+        names=reader.names,
+        torn=reader.torn,
+        problems=reader.problems,
+        before=loading.before,
+    )
 
 
-def _answers_of(exchanges: Iterable[_Exchange]) -> dict[_Key, RecordedAnswer]:
-    """What was answered to each request; the first answer, where one was repeated.
+class _Loading:
+    """A recording while it is read."""
 
-    Not that a login was missing, nor that the client had it already: neither is for another client.
-    """
-    answers: dict[_Key, RecordedAnswer] = {}
-    for exchange in exchanges:
-        request, response = exchange.request, exchange.response
-        if request is not None and response is not None and response.status not in (101, 304, 401):
-            key = _exchange_key(request.method, request.target)
-            answer = RecordedAnswer(response.status, response.headers, b"".join(exchange.body))
-            answers.setdefault(key, answer)
-    return answers
+    def __init__(self) -> None:
+        self.exchanges = Exchanges()
+        self.before: State | None = None
+        """The state at the checkpoint that the recording begins with."""
+        self._sockets: list[_Socket] = []
+        self._open: dict[int, _Socket] = {}
+        self._is_first = True
+
+    def take(self, entry: AnyEntry, *, where: str) -> None:
+        """The next entry, in its order."""
+        match entry:
+            case Open():
+                self._open[entry.connection] = _Socket(opened_ns=entry.offset_ns)
+            case Response(status=101):
+                self._upgrade(entry.connection, entry.offset_ns)
+            case (
+                FrameEntry(sender="server") | MessageEntry(sender="server") | Bytes(sender="server")
+            ):
+                socket = self._of(entry.connection)
+                _add(socket, entry, where=f"{where} {entry.seq}")
+                if socket.cues:
+                    self._list(socket)
+            case Checkpoint():
+                self._take_up(entry)
+            case _:
+                self.exchanges.take(entry)
+        self._is_first = False
+
+    def played(self) -> list[tuple[int, list[Cue]]]:
+        """The sockets in the order of their opening, each with its moment and its cues."""
+        return [
+            (socket.opened_ns or 0, _cues_of(socket))
+            for socket in self._sockets
+            if _is_socket(socket)
+        ]
+
+    def _of(self, connection: int) -> _Socket:
+        socket = self._open.get(connection)
+        if socket is None:
+            socket = self._open[connection] = _Socket()
+        return socket
+
+    def _upgrade(self, connection: int, opened_ns: int | None) -> _Socket:
+        socket = self._of(connection)
+        socket.opened_ns = opened_ns
+        socket.upgraded = True
+        self._list(socket)
+        return socket
+
+    def _list(self, socket: _Socket) -> None:
+        if not socket.is_listed:
+            socket.is_listed = True
+            self._sockets.append(socket)
+
+    def _take_up(self, checkpoint: Checkpoint) -> None:
+        """Go on from where the checkpoint stands: what is not open there has ended unseen."""
+        standing, state = read_checkpoint(checkpoint), state_of(checkpoint)
+        if self._is_first:
+            self.before = state
+        self._open = {
+            number: socket
+            for number, socket in self._open.items()
+            if number in standing.connections
+        }
+        for number, connection in standing.connections.items():
+            request = connection.asked(checkpoint)
+            if request is not None and connection.response is None:
+                self.exchanges.take(request)
+            if not connection.is_socket:
+                continue
+            socket = self._open.get(number)
+            if socket is None or not socket.upgraded:
+                socket = self._upgrade(number, checkpoint.offset_ns)
+            _drop_unfinished(socket)
+            for message in state.messages():
+                told = Frame.make(Opcode.TEXT, message)
+                _add_frame(socket, told, _at_ns(socket, checkpoint))
+        for fragment in standing.fragments.values():
+            socket = self._open.get(fragment.connection)
+            if socket is not None and fragment.sender == "server":
+                _add_frame(socket, fragment.frame, _at_ns(socket, checkpoint))
 
 
 def _cues_of(socket: _Socket) -> list[Cue]:
@@ -234,15 +280,25 @@ def _cues_of(socket: _Socket) -> list[Cue]:
     return socket.cues
 
 
+def _drop_unfinished(socket: _Socket) -> None:
+    """The end of the message that was begun is missing, and more follows."""
+    for number in reversed(socket.unfinished):
+        del socket.cues[number]
+    socket.unfinished.clear()
+    socket.messages = MessageAssembler()
+
+
 def _is_socket(socket: _Socket) -> bool:
-    if socket.repeats_another:
-        return False
     return socket.upgraded or any(cue.kind != "torn" for cue in socket.cues)
 
 
-def _add(socket: _Socket, entry: AnyEntry, *, where: str) -> None:
+def _at_ns(socket: _Socket, entry: AnyEntry) -> int:
+    return max(0, (entry.offset_ns or 0) - (socket.opened_ns or 0))
+
+
+def _add(socket: _Socket, entry: FrameEntry | MessageEntry | Bytes, *, where: str) -> None:
     """Append what the server sent to a socket's cues."""
-    at_ns = max(0, (entry.offset_ns or 0) - (socket.opened_ns or 0))
+    at_ns = _at_ns(socket, entry)
     if isinstance(entry, Bytes):
         # Before the 101 it is text in front of the head, not the socket's.
         if socket.upgraded:
@@ -252,11 +308,14 @@ def _add(socket: _Socket, entry: AnyEntry, *, where: str) -> None:
         opcode = Opcode.BINARY if entry.opcode == "binary" else Opcode.TEXT
         frame = Frame.make(opcode, entry.data)
     else:
-        assert isinstance(entry, FrameEntry)
         try:
             frame = entry.frame()
         except ValueError as error:
             raise RecordingError(f"{where}: this frame cannot be played: {error}") from error
+    _add_frame(socket, frame, at_ns)
+
+
+def _add_frame(socket: _Socket, frame: Frame, at_ns: int) -> None:
     number = len(socket.cues)
     if frame.is_control:
         kind: CueKind = "close" if frame.opcode == Opcode.CLOSE else "control"
@@ -297,22 +356,3 @@ def _kind_of(message: Message) -> CueKind:
 
 def _later(cues: list[Cue], by_ns: int) -> Iterator[Cue]:
     return (msgspec.structs.replace(cue, at_ns=cue.at_ns + by_ns) for cue in cues)
-
-
-def _elements(answer: RecordedAnswer) -> list[bytes]:
-    """The objects in the list that was answered; none if it cannot be read."""
-    codings = codings_of(header_value(answer.headers, "Content-Encoding") or "")
-    undone = decoded(answer.body, codings)
-    if undone is None:
-        return []
-    try:
-        return [
-            bytes(element) for element in msgspec.json.decode(undone[0], type=list[msgspec.Raw])
-        ]
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return []
-
-
-def _exchange_key(method: str, target: str) -> _Key:
-    path, _, query = target.partition("?")
-    return method.upper(), path, tuple(sorted(parse_qsl(query, keep_blank_values=True)))

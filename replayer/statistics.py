@@ -1,5 +1,5 @@
-"""What a recording amounts to: counts, rates, connections, PINGs and silences. A pure fold over its
-entries.
+"""What a recording amounts to: counts, rates, connections, PINGs, gaps and silences. A pure fold
+over its entries; of a proxied connection the client leg counts.
 
 Memory grows with the number of connections and of kinds, not with the length of the recording.
 """
@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from heapq import heappushpop
-from typing import Final
+from heapq import heappush, heappushpop
 
 import msgspec
 
 from recorder.model import (
     Bytes,
+    Checkpoint,
     Closed,
     End,
     FrameEntry,
     Header,
     KnownEntry,
     MessageEntry,
+    Note,
     Open,
     Request,
     Response,
@@ -31,140 +32,32 @@ from recorder.model import (
 from recorder.track import Heartbeat, Rules, Violation, parse_pong, ping_uuids
 from recorder.track.heartbeat import REMEMBERED_PINGS
 from recorder.wire.handshake import header_value
+from replayer.checkpoints import OpenConnection, read_checkpoint
 from replayer.conversation import BrokenMessage, DataMessage, Exchange, Item, converse, frame_of
+from replayer.facts import (
+    LISTED_SILENCES,
+    LISTED_UNANSWERED,
+    LISTED_VIOLATIONS,
+    SILENCE_NS,
+    ConnectionFacts,
+    Count,
+    Facts,
+    Pings,
+    Rate,
+    Silence,
+    Unanswered,
+)
+from replayer.legs import client_legs, repeats_another
 
-__all__ = [
-    "LISTED_UNANSWERED",
-    "LISTED_VIOLATIONS",
-    "SILENCE_NS",
-    "ConnectionFacts",
-    "Count",
-    "Facts",
-    "Pings",
-    "Rate",
-    "Silence",
-    "Unanswered",
-    "gather",
-]
-
-SILENCE_NS: Final = 5_000_000_000
-"""A longer time without anything from either side, while someone recorded, is a silence."""
-
-LISTED_SILENCES: Final = 3
-LISTED_UNANSWERED: Final = 10
-LISTED_VIOLATIONS: Final = 10
-"""So many are listed; all are counted."""
-
-
-class Count(msgspec.Struct, frozen=True, kw_only=True):
-    """Messages of one kind from one sender. One that holds several kinds counts under their names
-    joined by ``+``."""
-
-    sender: Sender
-    kind: str
-    messages: int
-    bytes: int
-
-
-class Rate(msgspec.Struct, frozen=True, kw_only=True):
-    """Messages a second: over the whole recording, and in the busiest whole second, which begins at
-    ``busiest_from_ns``."""
-
-    mean: float
-    busiest: int
-    busiest_from_ns: int
-
-
-class Silence(msgspec.Struct, frozen=True, kw_only=True, order=True):
-    """A time in which nothing came from either side."""
-
-    length_ns: int
-    from_ns: int
-
-
-class Unanswered(msgspec.Struct, frozen=True, kw_only=True):
-    """A PING that no pong came for, and when it passed."""
-
-    uuid: str
-    at_ns: int | None
-
-
-class Pings(msgspec.Struct, frozen=True, kw_only=True):
-    """The PINGs of one connection. ``answered`` in time; the round trips are None where there are
-    none or no timing.
-
-    ``unanswered`` lists the first :data:`LISTED_UNANSWERED` of ``unanswered_count``.
-    """
-
-    sent: int
-    answered: int
-    round_trip_min_ns: int | None
-    round_trip_mean_ns: int | None
-    round_trip_max_ns: int | None
-    unanswered_count: int
-    unanswered: list[Unanswered]
-
-
-class ConnectionFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """One TCP connection.
-
-    ``exchanges`` counts HTTP responses by status (``none`` where no response came), without the
-    handshake, whose status is ``handshake_status``. The close is the first close frame;
-    ``closed_by`` is who ended the TCP connection. Each is None where it was not seen.
-    """
-
-    connection: int
-    url: str | None
-    peer: str | None
-    opened_ns: int | None
-    closed_ns: int | None
-    handshake_status: int | None
-    exchanges: dict[str, int]
-    client_messages: int
-    client_bytes: int
-    server_messages: int
-    server_bytes: int
-    control_frames: int
-    broken_messages: int
-    close_sender: Sender | None
-    close_code: int | None
-    close_reason: str | None
-    closed_by: str | None
-    closed_how: str | None
-    closed_detail: str | None
-    pings: Pings
-
-
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it. ``duration_ns`` is the offset of the last entry, ``rate`` and ``silences`` are
-    empty without timing.
-
-    ``silences`` are the longest, longest first, of ``silence_count``. ``redacted_entries`` are
-    those with a replaced value, ``redaction`` the counts by rule that the recording ends with,
-    empty where it has no end. ``violations`` counts by rule; ``first_violations`` are the first
-    :data:`LISTED_VIOLATIONS` in words.
-    """
-
-    entries: int
-    duration_ns: int | None
-    messages: list[Count]
-    rate: Rate | None
-    silence_count: int
-    silences: list[Silence]
-    connections: list[ConnectionFacts]
-    redacted_entries: int
-    redaction: dict[str, int]
-    resumed: int
-    unknown_entries: int
-    violations: dict[str, int]
-    first_violations: list[str]
+__all__ = ["gather"]
 
 
 class _Watched:
     """One connection while it lasts."""
 
-    def __init__(self, connection: int, opened_ns: int | None) -> None:
+    def __init__(self, connection: int, opened_ns: int | None, *, before: bool = False) -> None:
         self.connection = connection
+        self.before = before
         self.opened_ns = opened_ns
         self.open: Open | None = None
         self.closed: Closed | None = None
@@ -195,10 +88,14 @@ class _Watched:
             return self.heartbeat.client_text(message.payload, at_ns)
         found = []
         for uuid in ping_uuids(message.payload):
-            found += self.heartbeat.ping_sent(uuid, at_ns)
-            self._waiting[uuid] = message.offset_ns
-            if len(self._waiting) > REMEMBERED_PINGS:
-                self._give_up(next(iter(self._waiting)))
+            found += self.pinged(uuid, message.offset_ns)
+        return found
+
+    def pinged(self, uuid: str, at_ns: int | None) -> list[Violation]:
+        found = self.heartbeat.ping_sent(uuid, at_ns or 0)
+        self._waiting[uuid] = at_ns
+        if len(self._waiting) > REMEMBERED_PINGS:
+            self._give_up(next(iter(self._waiting)))
         return found
 
     def _give_up(self, uuid: str) -> None:
@@ -219,6 +116,7 @@ class _Watched:
             connection=self.connection,
             url=None if self.open is None else self.open.url,
             peer=None if self.open is None else self.open.peer,
+            before=self.before,
             opened_ns=self.opened_ns,
             closed_ns=None if closed is None else closed.offset_ns,
             handshake_status=self.handshake_status,
@@ -252,17 +150,45 @@ class _Watched:
         )
 
 
+class _Longest:
+    """Times of a kind: all are counted, the longest kept."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._kept: list[Silence] = []
+
+    def add(self, from_ns: int, to_ns: int) -> None:
+        self.count += 1
+        one = Silence(length_ns=to_ns - from_ns, from_ns=from_ns)
+        if len(self._kept) < LISTED_SILENCES:
+            heappush(self._kept, one)
+        else:
+            heappushpop(self._kept, one)
+
+    def longest(self) -> list[Silence]:
+        return sorted(self._kept, reverse=True)
+
+
 class _Fold:
     def __init__(self, *, timed: bool) -> None:
         self.timed = timed
         self.entries = 0
+        self.from_ns = 0
         self.last_ns = 0
+        self.before_ns = 0
+        """That of the entry before the last."""
         self.heard_ns: int | None = None
-        self.silence_count = 0
-        self.silences: list[Silence] = []
+        self.silences = _Longest()
+        self.sockets: set[int] = set()
+        self.without_socket_ns: int | None = None
+        self.gaps = _Longest()
+        self.client_connections = 0
+        self.upstream_connections = 0
+        self.numbers: set[int] = set()
         self.redacted = 0
-        self.redaction: dict[str, int] = {}
+        self.redaction: Counter[str] = Counter()
         self.resumed = 0
+        self.notes = 0
         self.unknown = 0
         self.counts: Counter[tuple[Sender, str]] = Counter()
         self.sizes: Counter[tuple[Sender, str]] = Counter()
@@ -279,28 +205,40 @@ class _Fold:
     ) -> Iterator[KnownEntry | UnknownEntry]:
         """The entries, counted as they pass."""
         for entry in entries:
-            self.entries += 1
             if entry.offset_ns is not None:
-                self.last_ns = entry.offset_ns
+                if not self.entries and isinstance(entry, Checkpoint):
+                    self.from_ns = self.last_ns = entry.offset_ns
+                self.before_ns, self.last_ns = self.last_ns, entry.offset_ns
+            self.entries += 1
             if isinstance(entry, UnknownEntry):
                 self.unknown += 1
             else:
                 self.redacted += entry.redacted
                 if isinstance(entry, FrameEntry | MessageEntry | Bytes | Request | Response):
                     self._heard(entry.offset_ns)
+                else:
+                    self._count_legs(entry)
             yield entry
+
+    def _count_legs(self, entry: KnownEntry) -> None:
+        found: list[Open | OpenConnection] = []
+        if isinstance(entry, Open):
+            found = [entry]
+        elif isinstance(entry, Checkpoint):
+            listed = read_checkpoint(entry).connections
+            found = [each for number, each in listed.items() if number not in self.numbers]
+        for each in found:
+            self.numbers.add(each.connection)
+            if repeats_another(each):
+                self.upstream_connections += 1
+            else:
+                self.client_connections += each.leg == "client"
 
     def _heard(self, at_ns: int | None) -> None:
         if at_ns is None:
             return
         if self.heard_ns is not None and at_ns - self.heard_ns > SILENCE_NS:
-            self.silence_count += 1
-            silence = Silence(length_ns=at_ns - self.heard_ns, from_ns=self.heard_ns)
-            if len(self.silences) < LISTED_SILENCES:
-                self.silences.append(silence)
-                self.silences.sort()
-            else:
-                heappushpop(self.silences, silence)
+            self.silences.add(self.heard_ns, at_ns)
         self.heard_ns = at_ns
 
     def item(self, item: Item) -> None:
@@ -314,7 +252,7 @@ class _Fold:
                 if item.opcode == "close" and watched.close is None:
                     watched.close = item
             case BrokenMessage():
-                self._of(item).broken_messages += 1
+                self._of(item).broken_messages += not item.cut_off
             case Exchange():
                 self._exchange(item)
             case Open():
@@ -328,10 +266,39 @@ class _Fold:
                 # Nobody listened in between: that is no silence, and the connections are gone.
                 self.heard_ns = None
                 self._end_all(item.offset_ns)
+            case Checkpoint():
+                self._take_up(item)
+            case Note():
+                self.notes += 1
             case End():
-                self.redaction = item.redaction
+                self.redaction.update(item.redaction)
             case _:
                 pass
+
+    def _take_up(self, checkpoint: Checkpoint) -> None:
+        """Go on from where the checkpoint stands. What reading had before it, if anything, ended
+        where entries are missing: that is no silence.
+        """
+        self.heard_ns = None
+        self._end_all(self.before_ns)
+        self.without_socket_ns = None
+        standing = read_checkpoint(checkpoint)
+        for number, connection in standing.connections.items():
+            watched = _Watched(number, checkpoint.offset_ns, before=True)
+            watched.open = connection.opened(checkpoint)
+            if connection.is_socket:
+                watched.handshake_status = 101
+                self._socket_opened(number, checkpoint.offset_ns)
+            self.watched[number] = watched
+        for ping in standing.pings:
+            if (owner := self.watched.get(ping.connection)) is not None:
+                owner.pinged(ping.uuid, ping.offset_ns)
+
+    def _socket_opened(self, connection: int, at_ns: int | None) -> None:
+        if self.without_socket_ns is not None and at_ns is not None:
+            self.gaps.add(self.without_socket_ns, at_ns)
+        self.without_socket_ns = None
+        self.sockets.add(connection)
 
     def _of(
         self, item: DataMessage | FrameEntry | BrokenMessage | Exchange | Open | Closed
@@ -362,6 +329,8 @@ class _Fold:
         )
         if status == 101 or (asked_to_upgrade and status is not None):
             watched.handshake_status = status
+            if status == 101:
+                self._socket_opened(exchange.connection, exchange.offset_ns)
         else:
             watched.exchanges["none" if status is None else str(status)] += 1
 
@@ -382,6 +351,10 @@ class _Fold:
         if watched is not None:
             self._report(watched.finish(at_ns))
             self.ended.append(watched.facts())
+        if connection in self.sockets:
+            self.sockets.remove(connection)
+            if not self.sockets:
+                self.without_socket_ns = at_ns
 
     def _end_all(self, at_ns: int | None) -> None:
         for connection in list(self.watched):
@@ -391,27 +364,34 @@ class _Fold:
         self._end_all(self.last_ns)
         total = self.counts.total()
         rate = None
-        if self.timed and total and self.last_ns:
+        length_ns = self.last_ns - self.from_ns
+        if self.timed and total and length_ns:
             busiest, second = self.busiest
             rate = Rate(
-                mean=total / (self.last_ns / 1e9),
+                mean=total / (length_ns / 1e9),
                 busiest=busiest,
                 busiest_from_ns=second * 1_000_000_000,
             )
         return Facts(
             entries=self.entries,
-            duration_ns=self.last_ns if self.timed else None,
+            from_ns=self.from_ns,
+            duration_ns=length_ns if self.timed else None,
+            client_connections=self.client_connections,
+            upstream_connections=self.upstream_connections,
             messages=[
                 Count(sender=sender, kind=kind, messages=count, bytes=self.sizes[sender, kind])
                 for (sender, kind), count in self.counts.most_common()
             ],
             rate=rate,
-            silence_count=self.silence_count,
-            silences=sorted(self.silences, reverse=True),
+            gap_count=self.gaps.count,
+            gaps=self.gaps.longest(),
+            silence_count=self.silences.count,
+            silences=self.silences.longest(),
             connections=self.ended,
             redacted_entries=self.redacted,
-            redaction=self.redaction,
+            redaction=dict(self.redaction),
             resumed=self.resumed,
+            notes=self.notes,
             unknown_entries=self.unknown,
             violations=dict(self.violations),
             first_violations=self.first_violations,
@@ -425,6 +405,6 @@ def gather(header: Header, entries: Iterable[KnownEntry | UnknownEntry]) -> Fact
     Raises what :func:`~replayer.conversation.converse` and ``entries`` do.
     """
     fold = _Fold(timed=header.timing == "measured")
-    for item in converse(fold.through(entries)):
+    for item in converse(client_legs(fold.through(entries))):
         fold.item(item)
     return fold.facts()

@@ -32,6 +32,7 @@ from recorder.model import (
 )
 from recorder.track.kinds import Kind, Part, objects_of, parse_pong, ping_uuids
 from recorder.wire.frames import Opcode
+from replayer.checkpoints import read_checkpoint
 from replayer.conversation import (
     BrokenMessage,
     DataMessage,
@@ -55,13 +56,13 @@ __all__ = [
     "seconds",
 ]
 
-BACKGROUND_KINDS: Final = ("open", "body", "clock", "checkpoint", "resume", "end")
+BACKGROUND_KINDS: Final = ("open", "body", "clock", "end")
 """What a recording notes about itself rather than about the conversation."""
 
 KINDS: Final[tuple[str, ...]] = (
     *get_args(Kind),
     *("PING", "pong", "text", "binary", "reserved", "broken"),
-    *("control", "close", "http", "bytes", "note", "closed"),
+    *("control", "close", "http", "bytes", "note", "closed", "checkpoint", "resume"),
     *BACKGROUND_KINDS,
 )
 """Every kind that a :class:`Line` can have."""
@@ -288,6 +289,8 @@ def _background(item: Open | Closed | Body | Clock | Checkpoint | Resume | End) 
         case Open():
             where = item.url or item.peer or "somewhere"
             summary = f"{_cut(where)}{f', {printable(item.tls)}' if item.tls else ''}"
+            if item.paired_with is not None and item.leg == "upstream":
+                summary += f", for connection {item.paired_with}"
         case Closed():
             summary = f"by {item.by}, {item.how}"
             summary += f": {_cut(item.detail)}" if item.detail else ""
@@ -300,16 +303,35 @@ def _background(item: Open | Closed | Body | Clock | Checkpoint | Resume | End) 
         case Clock():
             summary = printable(item.wall)
         case Checkpoint():
-            state = (item.connections, item.devices, item.beacons, item.positions)
-            words = ("connections", "devices", "beacons", "positions")
-            summary = ", ".join(
-                counted(len(each), word) for each, word in zip(state, words, strict=True)
-            )
+            summary = _checkpoint(item)
         case Resume():
-            summary = f"recording went on at {printable(item.wall)}, {item.cut_bytes} bytes cut"
+            summary = (
+                f"recording went on at {_cut(item.wall)},"
+                f" {counted(item.cut_bytes, 'bytes')} of a torn line cut"
+            )
         case End():
             summary = f"{item.entries} entries"
     return _line(item, item.kind, summary)
+
+
+def _checkpoint(item: Checkpoint) -> str:
+    """What goes on here, and what is known."""
+    standing = read_checkpoint(item)
+    sockets = [str(number) for number, each in standing.connections.items() if each.is_socket]
+    others = len(standing.connections) - len(sockets)
+    goes_on = []
+    if sockets:
+        goes_on.append(f"{'socket' if len(sockets) == 1 else 'sockets'} {_listed(sockets)}")
+    if others:
+        goes_on.append(f"{counted(others, 'connections')} of HTTP")
+    if item.fragments:
+        goes_on.append(counted(len(item.fragments), "begun messages"))
+    if item.pings:
+        goes_on.append(counted(len(item.pings), "unanswered PINGs"))
+    state = (
+        counted(len(getattr(item, kind)), kind) for kind in ("devices", "beacons", "positions")
+    )
+    return f"goes on: {', '.join(goes_on) or 'no connection'}; known: {', '.join(state)}"
 
 
 def _own_words(message: DataMessage) -> str:

@@ -14,6 +14,7 @@ import msgspec
 from fake_server.accounts import Accounts, load_accounts
 from fake_server.commands.faults_file import load_faults
 from fake_server.commands.options import ADMIN_TOKEN_VARIABLE, ServerOptions
+from fake_server.commands.telling import plural
 from fake_server.faults import Injection
 from fake_server.playback import Playback
 from recorder.console import say
@@ -45,13 +46,14 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     admin_token: str | None
 
 
-def parts_of(options: ServerOptions, recording: Path | None) -> Parts:
+def parts_of(options: ServerOptions, recording: Path | None = None, *further: Path) -> Parts:
     """Read every file that the options name; the fleet is played where ``recording`` is None.
+    ``further`` are more parts of the same series, played as one.
 
     Raises click.UsageError on options that do not go together, and what the readers of the files
     raise.
     """
-    _check_together(options, recording)
+    _check_together(options, recording, *further)
     rules = load_rules(options.rules_file) if options.rules_file is not None else Rules()
     if options.strict:
         rules = msgspec.structs.replace(rules, strict=True)
@@ -67,7 +69,7 @@ def parts_of(options: ServerOptions, recording: Path | None) -> Parts:
         seed = seed_of_file if seed is None else seed
     accounts = load_accounts(options.user_file) if options.user_file is not None else Accounts()
     admin_token = _admin_token(options.admin_token_file)
-    source, what = _source(recording, is_rebased=options.rebase == "now")
+    source, what = _source(recording, *further, is_rebased=options.rebase == "now")
     for email, name in accounts.names_nothing(source.opening.objects("devices")):
         say(
             f"{options.user_file}: account {email} names {name!r}, and no device has that id, name"
@@ -93,7 +95,7 @@ def parts_of(options: ServerOptions, recording: Path | None) -> Parts:
     )
 
 
-def _check_together(options: ServerOptions, recording: Path | None) -> None:
+def _check_together(options: ServerOptions, recording: Path | None, *further: Path) -> None:
     if recording is None:
         if options.pings == "recorded":
             raise click.UsageError("--pings recorded needs a recording")
@@ -113,31 +115,40 @@ def _check_together(options: ServerOptions, recording: Path | None) -> None:
     if options.record is None:
         if options.force:
             raise click.UsageError("--force needs --record")
-    elif recording is not None and options.record.resolve() == recording.resolve():
-        raise click.UsageError(f"{recording} is what is played; --record into another file")
+        return
+    for played in (recording, *further):
+        if played is not None and options.record.resolve() == played.resolve():
+            raise click.UsageError(f"{played} is what is played; --record into another file")
 
 
-def _source(recording: Path | None, *, is_rebased: bool) -> tuple[Source, str]:
+def _source(recording: Path | None, *further: Path, is_rebased: bool) -> tuple[Source, str]:
     if recording is None:
         from fake_server.fleet import Fleet
 
         return Fleet(), "a synthetic fleet"
     from replayer.script import load_script
 
-    script = load_script(recording)
+    script = load_script(recording, *further)
+    for problem in script.problems:
+        say(problem)
     if script.torn is not None:
         say(
-            f"{recording} is torn: {script.torn.bytes_lost} bytes at its end could not be read"
-            f" ({script.torn.why}); what comes before is played"
+            f"{script.names[-1]} is torn: {script.torn.bytes_lost} bytes at its end could not be"
+            f" read ({script.torn.why}); what comes before is played"
         )
     sockets = f"{script.sockets} socket{'s' if script.sockets != 1 else ''}"
+    what = (
+        script.names[0]
+        if not further
+        else f"{script.names[0]} and {plural(len(further), 'more part')}"
+    )
     if not is_rebased:
-        return script, f"{recording} ({sockets})"
+        return script, f"{what} ({sockets})"
     from replayer.rebase import rebased_to_now
 
     source = rebased_to_now(script, datetime.now(UTC))
     moved = "it holds no dates" if source is script else "its last date is now"
-    return source, f"{recording} ({sockets}; {moved})"
+    return source, f"{what} ({sockets}; {moved})"
 
 
 def _admin_token(path: Path | None) -> str | None:

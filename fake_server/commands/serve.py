@@ -19,7 +19,7 @@ __all__ = ["serve_command"]
 
 
 @click.command("serve")
-@click.argument("recording", type=click.Path(path_type=Path), required=False, metavar="[REC]")
+@click.argument("recordings", type=click.Path(path_type=Path), nargs=-1, metavar="[REC...]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -29,14 +29,18 @@ __all__ = ["serve_command"]
     help="Port; 0 takes any free one.",
 )
 @server_options
-def serve_command(recording: Path | None, host: str, port: int, options: ServerOptions) -> int:
+def serve_command(
+    recordings: tuple[Path, ...], host: str, port: int, options: ServerOptions
+) -> int:
     """Serve the recording REC as a Track backend would, or a small synthetic fleet without one.
+    Several files are the parts of one series and are played as one; a part plays alone, too.
 
     Clients log in at /api/session, ask and write by REST, and open /api/socket, where each PING
     must be answered with its uuid. What they do against the manual is told on stderr, and listed at
     the end. /__admin steers the server meanwhile. Ctrl-C stops.
     """
-    return trio.run(_serve, parts_of(options, recording), options, host, port)
+    parts = parts_of(options, *recordings)
+    return trio.run(_serve, parts, options, host, port)
 
 
 async def _serve(parts: Parts, options: ServerOptions, host: str, port: int) -> int:

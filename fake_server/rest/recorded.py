@@ -14,7 +14,7 @@ from replayer.script import Source
 
 __all__ = ["recorded_answer"]
 
-_KEPT_HEADERS: Final = ("Content-Type", "Content-Encoding", "Content-Disposition")
+_KEPT_HEADERS: Final = ("Content-Type", "Content-Encoding", "Content-Disposition", "Location")
 
 
 def recorded_answer(

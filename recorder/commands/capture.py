@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,19 +11,17 @@ import trio
 
 from recorder.backend import Backend
 from recorder.capture import REST_SNAPSHOTS, Capture, CaptureOptions, Outcome
-from recorder.commands.live import run_beside, show_progress
+from recorder.commands.credentials_options import need_credentials, user_file_option
+from recorder.commands.live import Beside, LiveOptions, live_options
 from recorder.commands.output import LiveRecording, OutputOptions, output_options
 from recorder.commands.redaction_options import RedactionOptions, redaction_options
 from recorder.commands.values import Duration
-from recorder.console import out, say
-from recorder.credentials import (
-    EMAIL_VARIABLE,
-    PASSWORD_VARIABLE,
-    Credentials,
-    credentials_from_environment,
-    read_user_file,
-)
-from recorder.errors import CannotRead, DiskFailed, RecorderError
+from recorder.console import say
+from recorder.dial import client_tls
+from recorder.errors import DiskFailed, RecorderError
+from recorder.exits import Exit
+from recorder.login import Exchanges
+from recorder.reconnect import Reconnect
 
 __all__ = ["capture_command"]
 
@@ -50,16 +46,12 @@ class _Snapshots(click.ParamType[Any]):
     "--url", required=True, metavar="URL", help="The backend, as https://track.example.com."
 )
 @output_options
-@click.option(
-    "--user-file",
-    type=click.Path(path_type=Path),
-    help="EMAIL=… and PASSWORD=… lines, as the manual's userdata.",
-)
+@user_file_option
 @click.option(
     "--rest",
     type=_Snapshots(),
     default=(),
-    help="Lists to ask for first: devices,beacons,positions.",
+    help="Lists to ask for before each socket: devices,beacons,positions.",
 )
 @click.option(
     "--duration", type=Duration(), help="Stop so long after the socket opened: 90, 30s, 10m."
@@ -70,7 +62,19 @@ class _Snapshots(click.ParamType[Any]):
     metavar="N",
     help="Stop after N server messages, PINGs not counted.",
 )
+@click.option(
+    "--reconnect/--no-reconnect",
+    default=True,
+    show_default=True,
+    help="Open a lost socket again, and note the gap.",
+)
+@click.option(
+    "--max-gap",
+    type=Duration(),
+    help="Give up when there was no socket for so long. [default: never]",
+)
 @redaction_options
+@live_options
 @click.option(
     "--ca-file",
     type=click.Path(path_type=Path),
@@ -83,41 +87,56 @@ def capture_command(
     rest: tuple[str, ...],
     duration: float | None,
     messages: int | None,
+    reconnect: bool,
+    max_gap: float | None,
     redaction: RedactionOptions,
+    live: LiveOptions,
     ca_file: Path | None,
 ) -> None:
     """Log in to a Track backend, open its socket and record everything, answering each PING.
 
     Credentials come from --user-file, from TRACK_EMAIL and TRACK_PASSWORD, or from a prompt; never
-    from the command line. Ctrl-C ends the recording in order.
+    from the command line. A line typed meanwhile becomes a note in the recording. Ctrl-C ends it in
+    order.
     """
     try:
         backend = Backend.parse(url)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--url") from error
-    credentials = _credentials(user_file)
-    tls = _tls(ca_file)
+    if max_gap is not None and not reconnect:
+        raise click.UsageError("--max-gap is of no use with --no-reconnect")
+    credentials = need_credentials(user_file)
+    tls = client_tls(ca_file)
     recording = output.open(redaction, mode="capture", upstream=backend.http_url)
-    sink = recording.sink
     capture = Capture(
         backend,
         credentials,
-        sink,
-        CaptureOptions(rest=rest, duration_s=duration, messages=messages),
+        recording.sink,
+        CaptureOptions(
+            rest=rest,
+            duration_s=duration,
+            messages=messages,
+            reconnect=Reconnect(max_gap_s=max_gap) if reconnect else None,
+        ),
         tls=tls,
+        numbers=Exchanges(
+            first_connection=recording.first_connection, first_exchange=recording.first_exchange
+        ),
+        on_open=recording.keep,
+        tell=lambda kind, text, **facts: beside.tell(kind, text, **facts),
+    )
+    now_ns = recording.sink.now_ns
+    beside = Beside(
+        recording,
+        live,
+        line=lambda: capture.progress.line(now_ns()),
+        facts=lambda: capture.progress.facts(now_ns()),
+        about={"mode": "capture", "upstream": backend.http_url},
     )
     failure: RecorderError | None = None
     outcome: Outcome | None = None
     try:
-        outcome = trio.run(
-            partial(
-                run_beside,
-                sink,
-                capture.run,
-                stop=capture.stop,
-                show=partial(show_progress, capture.progress, sink),
-            )
-        )
+        outcome = trio.run(partial(beside.run, capture.run, stop=capture.stop))
     except RecorderError as error:
         failure = error
     except BaseException:
@@ -125,50 +144,44 @@ def capture_command(
         raise
     recording.close(failure)
     # What a failed disk holds, its error says; the counts here are of what was handed to it.
-    if sink.entries and not isinstance(failure, DiskFailed):
-        _summarise(capture, recording, outcome)
+    is_known = bool(recording.sink.entries) and not isinstance(failure, DiskFailed)
+    beside.finish(
+        Exit.OK if failure is None else failure.exit_code,
+        _reason(outcome) if failure is None else str(failure),
+        _summary(capture, recording) if is_known else [],
+    )
+    if is_known and live.manner in ("terminal", "lines"):
+        for line in _remarks(capture, recording, outcome):
+            say(line)
     if failure is not None:
         raise failure
 
 
-def _summarise(capture: Capture, recording: LiveRecording, outcome: Outcome | None) -> None:
-    progress, sink = capture.progress, recording.sink
+def _summary(capture: Capture, recording: LiveRecording) -> list[str]:
+    progress = capture.progress
     kinds = (
         ", ".join(f"{kind} {count}" for kind, count in progress.kinds.most_common()) or "nothing"
     )
-    for line in recording.summary():
-        out(line)
-    out(f"server messages: {kinds}")
-    out(f"PINGs answered: {progress.pongs} of {progress.pings}")
-    masked = sink.redactor.counts.get("incomplete", 0)
+    lines = [*recording.summary(), f"server messages: {kinds}"]
+    answered = f"PINGs answered: {progress.pongs} of {progress.pings - progress.pings_cut_off}"
+    if progress.pings_cut_off:
+        answered += f"; {progress.pings_cut_off} more came as a socket ended"
+    lines.append(answered)
+    if progress.gaps:
+        lines.append(f"gaps: {progress.gaps}, {progress.gap_ns / 1e9:.1f} s together")
+    return lines
+
+
+def _remarks(capture: Capture, recording: LiveRecording, outcome: Outcome | None) -> list[str]:
+    lines = []
+    masked = recording.sink.redactor.counts.get("incomplete", 0)
     if masked:
-        say(f"{masked} pieces of messages that stayed incomplete were masked whole")
-    for problem in progress.problems[:5]:
-        say(f"the server broke RFC 6455: {problem}")
-    if outcome is not None:
-        say(f"{outcome.why}{f': {outcome.detail}' if outcome.detail else ''}")
+        lines.append(f"{masked} pieces of messages that stayed incomplete were masked whole")
+    lines += [f"the server broke RFC 6455: {one}" for one in capture.progress.problems[:5]]
+    return [*lines, _reason(outcome)] if outcome is not None else lines
 
 
-def _credentials(user_file: Path | None) -> Credentials:
-    if user_file is not None:
-        accounts = read_user_file(user_file)
-        if len(accounts) > 1:
-            say(f"{user_file}: {len(accounts)} accounts; the first is used")
-        return accounts[0]
-    found = credentials_from_environment()
-    if found is not None:
-        return found
-    if not sys.stdin.isatty():
-        raise click.UsageError(
-            f"no credentials: give --user-file, or set {EMAIL_VARIABLE} and {PASSWORD_VARIABLE}"
-            " (there is no terminal to ask at)"
-        )
-    email = click.prompt("Email", err=True)
-    return Credentials(email, click.prompt("Password", hide_input=True, err=True))
-
-
-def _tls(ca_file: Path | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=str(ca_file) if ca_file is not None else None)
-    except (OSError, ssl.SSLError) as error:
-        raise CannotRead(f"{ca_file}: no PEM file of certificate authorities: {error}") from error
+def _reason(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return ""
+    return f"{outcome.why}: {outcome.detail}" if outcome.detail else outcome.why

@@ -9,13 +9,18 @@ from typing import BinaryIO, Literal
 
 import click
 
+from recorder.commands.redaction_options import RedactionOptions, redaction_options
 from recorder.console import out
 from recorder.errors import CannotRead
-from recorder.importers import Summary, import_file
+from recorder.importers import MAX_EXPANDED_BYTES, Summary, import_file
 
 __all__ = ["import_command"]
 
-_FORMATS = {"curl": "curl (WebSocket frames)", "text": "text (JSON texts)"}
+_FORMATS = {
+    "curl": "curl (WebSocket frames)",
+    "text": "text (JSON texts)",
+    "har": "har (exchanges and messages)",
+}
 
 
 @click.command("import")
@@ -23,10 +28,10 @@ _FORMATS = {"curl": "curl (WebSocket frames)", "text": "text (JSON texts)"}
 @click.option(
     "--from",
     "form",
-    type=click.Choice(["auto", "curl", "text"]),
+    type=click.Choice(["auto", "curl", "text", "har"]),
     default="auto",
     show_default=True,
-    help="What FILE is: output of curl -i --no-buffer --output -, or text from a terminal.",
+    help="What FILE is: output of curl -i --no-buffer --output -, text from a terminal, or a HAR.",
 )
 @click.option(
     "-o",
@@ -39,28 +44,39 @@ _FORMATS = {"curl": "curl (WebSocket frames)", "text": "text (JSON texts)"}
 )
 @click.option("--force", is_flag=True, help="Replace REC if it exists.")
 @click.option(
-    "--redact",
-    type=click.Choice(["secrets", "none"]),
-    default="secrets",
+    "--max-bytes",
+    type=click.IntRange(min=1),
+    default=MAX_EXPANDED_BYTES,
     show_default=True,
-    help="What to take out before anything is written.",
+    help="The most that a compressed FILE may hold.",
 )
+@redaction_options
 def import_command(
     file: str,
-    form: Literal["auto", "curl", "text"],
+    form: Literal["auto", "curl", "text", "har"],
     destination: Path,
     force: bool,
-    redact: Literal["secrets", "none"],
+    max_bytes: int,
+    redaction: RedactionOptions,
 ) -> None:
     """Make a recording of FILE, a capture by another tool; - reads stdin.
 
-    Nothing is dropped: what cannot be read is kept as bytes.
+    FILE may be compressed (gzip, zlib, zstd). What cannot be read is kept as bytes; what a
+    recording has no place for is counted.
     """
     if str(destination) == "-":
         raise click.UsageError("a recording is written to a file, not to stdout: -o NAME")
     name = "stdin" if file == "-" else file
     with _opened(file) as source:
-        summary = import_file(source, destination, name=name, form=form, redact=redact, force=force)
+        summary = import_file(
+            source,
+            destination,
+            name=name,
+            form=form,
+            redactor=redaction.redactor(taken={}),
+            force=force,
+            max_bytes=max_bytes,
+        )
     for line in _lines(summary):
         out(line)
 
@@ -75,16 +91,19 @@ def _opened(file: str) -> AbstractContextManager[BinaryIO]:
 
 
 def _lines(summary: Summary) -> list[str]:
-    start = "first message" if summary.format == "text" else "HTTP head or first frame"
-    unread = f"{summary.unread_bytes} bytes"
+    unread = f"{summary.unread_bytes + summary.before_bytes * (summary.format == 'har')} bytes"
     if summary.unread_bytes:
         unread += f" ({summary.unread_why})"
     redacted = ", ".join(f"{rule} {count}" for rule, count in sorted(summary.redactions.items()))
-    return [
-        f"format    {_FORMATS[summary.format]}",
-        f"messages  {summary.messages}",
-        f"frames    {summary.frames}",
-        f"skipped   {summary.before_bytes} bytes before the {start}",
-        f"unread    {unread}",
-        f"redacted  {redacted or 'nothing'}",
-    ]
+    lines = [f"format    {_FORMATS[summary.format]}", f"messages  {summary.messages}"]
+    if summary.format == "har":
+        lines.append(f"exchanges {summary.exchanges}")
+        lines += [f"left out  {count} {name}" for name, count in sorted(summary.left_out.items())]
+    else:
+        start = "first message" if summary.format == "text" else "HTTP head or first frame"
+        lines.append(f"frames    {summary.frames}")
+        lines.append(f"skipped   {summary.before_bytes} bytes before the {start}")
+    lines.append(f"unread    {unread}")
+    if summary.torn is not None:
+        lines.append(f"torn      {summary.torn}; what came before was imported")
+    return [*lines, f"redacted  {redacted or 'nothing'}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ import click
 import trio
 
 from recorder.backend import Backend
-from recorder.commands.live import run_beside
+from recorder.commands.live import Beside, LiveOptions, live_options
 from recorder.commands.output import LiveRecording, OutputOptions, output_options
 from recorder.commands.redaction_options import RedactionOptions, redaction_options
 from recorder.console import out, say
 from recorder.dial import client_tls
 from recorder.errors import DiskFailed, RecorderError
+from recorder.exits import Exit
 from recorder.listening import open_listeners
 from recorder.proxy import Proxy
 from recorder.tls import context_from_files, self_signed_context
@@ -57,6 +59,7 @@ class _Address(click.ParamType[Any]):
 )
 @output_options
 @redaction_options
+@live_options
 @click.option("--ca-file", type=_FILE, help="PEM file of authorities to trust for the upstream.")
 @click.option("--insecure", is_flag=True, help="Trust any certificate of the upstream.")
 @click.option("--tls-cert", type=_FILE, help="Speak TLS with clients, by this PEM certificate.")
@@ -72,6 +75,7 @@ def proxy_command(
     listen: tuple[str, int],
     output: OutputOptions,
     redaction: RedactionOptions,
+    live: LiveOptions,
     ca_file: Path | None,
     insecure: bool,
     tls_cert: Path | None,
@@ -96,18 +100,36 @@ def proxy_command(
     if not _is_loopback(host):
         say(f"note: other machines may reach {host}, and use the backend through this proxy")
     recording = output.open(redaction, mode="proxy", upstream=backend.http_url)
-    proxy = Proxy(backend, recording.sink, tls=tls, client_tls=clients_tls)
+    proxy = Proxy(
+        backend,
+        recording.sink,
+        tls=tls,
+        client_tls=clients_tls,
+        first_connection=recording.first_connection,
+        first_exchange=recording.first_exchange,
+    )
+    beside = Beside(
+        recording,
+        live,
+        line=proxy.progress.line,
+        facts=proxy.progress.facts,
+        about={"mode": "proxy", "upstream": backend.http_url},
+    )
+    # At a terminal it stands above the lines that are kept up to date. A script looks for it on
+    # stdout.
+    is_told = live.manner == "json" or (live.manner == "terminal" and sys.stdout.isatty())
+    announce = partial(beside.tell, "listening") if is_told else out
+
+    async def serve() -> None:
+        own, listeners = await _listen(host, port, tls=clients_tls is not None)
+        # Whoever listens here has the port: from now on the recording takes the place of another.
+        recording.keep()
+        announce(f"{own.http_url} -> {backend.http_url}")
+        await proxy.serve(listeners)
+
     failure: RecorderError | None = None
     try:
-        trio.run(
-            partial(
-                run_beside,
-                recording.sink,
-                partial(_serve, proxy, backend, host, port, clients_tls is not None),
-                stop=proxy.stop,
-                show=trio.sleep_forever,
-            )
-        )
+        trio.run(partial(beside.run, serve, stop=proxy.stop))
     except RecorderError as error:
         failure = error
     except BaseException:
@@ -115,13 +137,21 @@ def proxy_command(
         raise
     recording.close(failure)
     # What a failed disk holds, its error says; the counts here are of what was handed to it.
-    if recording.sink.entries and not isinstance(failure, DiskFailed):
-        _summarise(proxy, recording)
+    is_known = bool(recording.sink.entries) and not isinstance(failure, DiskFailed)
+    beside.finish(
+        Exit.OK if failure is None else failure.exit_code,
+        "told to stop" if failure is None else str(failure),
+        _summary(proxy, recording) if is_known else [],
+    )
+    if is_known and live.manner in ("terminal", "lines"):
+        for problem in proxy.progress.problems[:5]:
+            say(problem)
     if failure is not None:
         raise failure
 
 
-async def _serve(proxy: Proxy, backend: Backend, host: str, port: int, tls: bool) -> None:
+async def _listen(host: str, port: int, *, tls: bool) -> tuple[Backend, list[trio.SocketListener]]:
+    """The listeners, and how clients reach them."""
     listeners = await open_listeners(
         host,
         port,
@@ -129,9 +159,7 @@ async def _serve(proxy: Proxy, backend: Backend, host: str, port: int, tls: bool
         if_unknown="--listen names an address of this machine",
     )
     bound = listeners[0].socket.getsockname()
-    own = Backend(tls=tls, host=bound[0], port=bound[1])
-    out(f"{own.http_url} -> {backend.http_url}")
-    await proxy.serve(listeners)
+    return Backend(tls=tls, host=bound[0], port=bound[1]), listeners
 
 
 def _clients_tls(
@@ -153,15 +181,12 @@ def _is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _summarise(proxy: Proxy, recording: LiveRecording) -> None:
-    for line in recording.summary():
-        out(line)
+def _summary(proxy: Proxy, recording: LiveRecording) -> list[str]:
     progress = proxy.progress
-    out(
+    return [
+        *recording.summary(),
         f"clients: connections {progress.connections}, exchanges {progress.exchanges},"
-        f" sockets {progress.sockets}"
-    )
-    frames = progress.frames
-    out(f"frames: from the server {frames['server']}, from clients {frames['client']}")
-    for problem in progress.problems[:5]:
-        say(problem)
+        f" sockets {progress.sockets}",
+        f"frames: from the server {progress.frames['server']},"
+        f" from clients {progress.frames['client']}",
+    ]

@@ -32,9 +32,21 @@ class ProxyProgress:
         if len(self.problems) < KEPT_PROBLEMS:
             self.problems.append(words)
 
+    def line(self) -> str:
+        """The counts in one line; two spaces stand between its parts."""
+        return "  ".join(
+            [
+                f"{self.open} of {self.connections} clients",
+                f"{self.exchanges} exchanges",
+                f"{self.open_sockets} of {self.sockets} sockets",
+                f"frames: {self.frames['server']} received, {self.frames['client']} sent",
+            ]
+        )
+
     def facts(self) -> dict[str, object]:
-        """The counts, for machines."""
+        """The counts, for machines. ``messages`` is the frames of both."""
         return {
+            "messages": self.frames["client"] + self.frames["server"],
             "open_connections": self.open,
             "connections": self.connections,
             "exchanges": self.exchanges,

@@ -1,9 +1,13 @@
-"""`track-replayer export`: the exact WebSocket bytes of one direction of a recorded connection."""
+"""`track-replayer export`: a recording in the form of other tools.
+
+The exact WebSocket bytes of one direction of a connection, or all of it as a HAR.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +19,12 @@ import msgspec
 from recorder.console import say
 from recorder.errors import CorruptRecording, DiskFailed, OutputExists
 from recorder.model import Bytes, FrameEntry, KnownEntry, Request, Response, Sender, UnknownEntry
-from recorder.recording import Reader
 from recorder.wire.frames import FrameParser
 from replayer.conversation import frame_of
 from replayer.errors import CannotExport
+from replayer.har import HarExport
+from replayer.legs import client_legs
+from replayer.series import SeriesReader
 
 __all__ = ["Socket", "export_command", "sockets", "wire_bytes"]
 
@@ -85,49 +91,105 @@ def _frame_bytes(entry: FrameEntry) -> bytes:
 
 
 @click.command("export")
-@click.argument("recording", metavar="REC")
+@click.argument("recordings", metavar="REC...", nargs=-1, required=True)
 @click.option(
-    "--to", "form", type=click.Choice(["wire"]), required=True, help="Bytes as on the wire."
+    "--to",
+    "form",
+    type=click.Choice(["wire", "har"]),
+    required=True,
+    help="wire: the bytes of a socket; har: all exchanges and messages, for DevTools.",
 )
 @click.option(
-    "--connection", type=int, help="Which one; may be left out where only one has frames."
+    "--connection", type=int, metavar="N", help="wire: which connection, if there are several."
 )
-@click.option(
-    "--sender", type=click.Choice(["client", "server"]), required=True, help="Whose bytes."
-)
+@click.option("--sender", type=click.Choice(["client", "server"]), help="wire: whose bytes.")
 @click.option("-o", "--output", metavar="FILE", required=True, help="Where to; - is stdout.")
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 def export_command(
-    recording: str, form: str, connection: int | None, sender: Sender, output: str, force: bool
+    recordings: tuple[str, ...],
+    form: str,
+    connection: int | None,
+    sender: Sender | None,
+    output: str,
+    force: bool,
 ) -> None:
-    """The exact WebSocket bytes of one direction of a connection in REC.
+    """REC, or the parts of a series as one, as the bytes of a socket, or as a HAR.
 
-    What follows the HTTP head is written: every frame as it stood on the wire, client frames
-    masked with the key that was recorded, and bytes that were no frame.
+    wire: what follows the HTTP head of one connection, in one direction: every frame as it stood on
+    the wire, client frames masked with the key that was recorded, and bytes that were no frame.
+
+    har: every exchange with its body and every socket with its messages, as HAR 1.2 with the fields
+    of Chrome. Control frames and fragmentation are left out.
     """
-    with Reader(recording) as reader:
+    if form == "har":
+        if connection is not None or sender is not None:
+            raise click.UsageError("--connection and --sender are for --to wire; a HAR holds all")
+        _export_har(recordings, output, force=force)
+    elif sender is None:
+        raise click.UsageError("--to wire needs --sender: client or server")
+    else:
+        _export_wire(recordings, connection, sender, output, force=force)
+
+
+def _export_wire(
+    recordings: tuple[str, ...],
+    connection: int | None,
+    sender: Sender,
+    output: str,
+    *,
+    force: bool,
+) -> None:
+    with SeriesReader(recordings) as reader:
         if reader.header.fidelity != "wire":
             raise CannotExport(
-                f"{recording} has the fidelity {reader.header.fidelity!r}: its frames were never "
+                f"{reader.name} has the fidelity {reader.header.fidelity!r}: its frames were never "
                 f"seen, so there are no bytes to rebuild; expected the fidelity 'wire', which a "
                 f"capture of the socket has"
             )
-        socket = _choose(sockets(reader), connection, recording)
-    with Reader(recording) as reader, _destination(output, force=force) as file:
+        socket = _choose(sockets(client_legs(reader)), connection, reader.name)
+    with SeriesReader(recordings) as reader, _destination(output, force=force) as file:
         entries = redacted = size_bytes = 0
-        for entry, data in wire_bytes(reader, socket, sender):
+        for entry, data in wire_bytes(client_legs(reader), socket, sender):
             file.write(data)
             entries += 1
             redacted += entry.redacted
             size_bytes += len(data)
-    torn = reader.torn
     say(f"connection {socket.connection}, {sender}: {entries} entries, {size_bytes} bytes")
     if redacted:
         say(f"{redacted} of {entries} entries were redacted: this is not the original")
-    if torn is not None:
+    _say_torn(reader)
+
+
+def _export_har(recordings: tuple[str, ...], output: str, *, force: bool) -> None:
+    with (
+        SeriesReader(recordings) as reader,
+        _destination(output, force=force) as file,
+        # Beside the output, where there is room for it; else where the system wants such files.
+        tempfile.TemporaryFile(
+            dir=None if output == "-" else Path(output).resolve().parent
+        ) as spool,
+    ):
+        export = HarExport(reader.header, spool)
+        for chunk in export.chunks(reader):
+            file.write(chunk)
+    say(f"{export.exchanges} exchanges, {export.messages} messages")
+    if reader.header.timing == "none":
+        say(f"{reader.name} has no timing: everything stands at {reader.header.started_at}")
+    for name, count in sorted(export.left_out.items()):
+        if count:
+            say(f"left out: {count} {name}")
+    if export.redacted:
+        say(f"{export.redacted} entries were redacted: this is not the original")
+    _say_torn(reader)
+
+
+def _say_torn(reader: SeriesReader) -> None:
+    for problem in reader.problems:
+        say(problem)
+    if reader.torn is not None:
         say(
-            f"{recording} is torn: {torn.bytes_lost} bytes at its end could not be read "
-            f"({torn.why})"
+            f"{reader.names[-1]} is torn: {reader.torn.bytes_lost} bytes at its end could not be"
+            f" read ({reader.torn.why})"
         )
 
 

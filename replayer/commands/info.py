@@ -11,9 +11,11 @@ import msgspec
 
 from recorder.console import out
 from recorder.model import Header
-from recorder.recording import Reader, Torn, encode_header
+from recorder.recording import Torn, encode_header
 from replayer.commands.terminal import make_output_safe, output_columns
-from replayer.statistics import SILENCE_NS, ConnectionFacts, Facts, Pings, gather
+from replayer.facts import SILENCE_NS, ConnectionFacts, Facts, Pings, Silence
+from replayer.series import SeriesReader
+from replayer.statistics import gather
 from replayer.words import counted, duration, fit, json_text, printable, seconds
 
 __all__ = ["Info", "info_command", "page"]
@@ -25,10 +27,12 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     """All that the command says; ``--json`` prints it with these names.
 
     ``why_incomplete`` is None where the recording was ended in order and its sha256 is right;
-    ``torn`` is what a crash left at its end.
+    ``torn`` is what a crash left at its end. ``parts`` names all files where several were read as
+    one; ``recording`` the first.
     """
 
     recording: str
+    parts: list[str]
     header: Header
     why_incomplete: str | None
     torn: Torn | None
@@ -36,16 +40,17 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @click.command("info")
-@click.argument("recording", metavar="REC")
+@click.argument("recordings", metavar="REC...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
-def info_command(recording: str, as_json: bool) -> None:
-    """What the recording REC holds: counts, rates, connections, PINGs, silences, and whether it is
-    complete.
+def info_command(recordings: tuple[str, ...], as_json: bool) -> None:
+    """What the recording REC holds, or the parts of a series: counts, rates, connections, PINGs,
+    gaps, silences, and whether it is complete.
     """
-    with Reader(recording) as reader:
+    with SeriesReader(recordings) as reader:
         facts = gather(reader.header, reader)
         info = Info(
-            recording=recording,
+            recording=reader.names[0],
+            parts=reader.names if len(reader.names) > 1 else [],
             header=reader.header,
             why_incomplete=reader.why_incomplete,
             torn=reader.torn,
@@ -63,6 +68,7 @@ def info_command(recording: str, as_json: bool) -> None:
 def _json(info: Info) -> str:
     fields = {
         "recording": info.recording,
+        "parts": info.parts,
         # As its line in a file is, with keys that this version does not know.
         "header": msgspec.Raw(encode_header(info.header)),
         "why_incomplete": info.why_incomplete,
@@ -75,13 +81,21 @@ def _json(info: Info) -> str:
 def page(info: Info) -> Iterator[str]:
     """The page, line by line; lines of names and addresses may be wider than a terminal."""
     header, facts = info.header, info.facts
-    yield printable(info.recording)
+    since = f", from {duration(facts.from_ns)} on" if facts.from_ns else ""
+    for name in info.parts or [info.recording]:
+        yield printable(name)
     yield f"  recorded    {printable(header.started_at)}, {header.mode}, {printable(header.tool)}"
     if header.upstream is not None:
         yield f"  upstream    {printable(header.upstream)}"
+    if facts.upstream_connections or header.mode == "proxy":
+        clients = counted(facts.client_connections, "client connections")
+        yield f"  proxied     {clients}, {facts.upstream_connections} to the upstream"
+    if header.series is not None:
+        yield f"  series      {_series(info)}"
     yield f"  fidelity    {header.fidelity}, timing {header.timing}"
     yield f"  redaction   {_redaction(header, facts)}"
-    yield f"  duration    {'-' if facts.duration_ns is None else duration(facts.duration_ns)}"
+    length = "-" if facts.duration_ns is None else duration(facts.duration_ns)
+    yield f"  duration    {length}{since}"
     yield f"  entries     {facts.entries}{_asides(facts)}"
     yield from _standing(info)
     yield from _messages(facts)
@@ -90,6 +104,13 @@ def page(info: Info) -> Iterator[str]:
         yield ""
         yield from _connection(connection, timed=facts.duration_ns is not None)
     yield from _violations(facts)
+
+
+def _series(info: Info) -> str:
+    series = info.header.series
+    assert series is not None
+    last = f" and {len(info.parts) - 1} more" if info.parts else ""
+    return f"part {series.part}{last} of {printable(series.id)}"
 
 
 def _redaction(header: Header, facts: Facts) -> str:
@@ -102,8 +123,9 @@ def _redaction(header: Header, facts: Facts) -> str:
 
 def _asides(facts: Facts) -> str:
     resumed = f", resumed {_times(facts.resumed)}" if facts.resumed else ""
+    notes = f", {counted(facts.notes, 'notes')}" if facts.notes else ""
     unknown = f", {facts.unknown_entries} of unknown kinds" if facts.unknown_entries else ""
-    return resumed + unknown
+    return resumed + notes + unknown
 
 
 def _times(count: int) -> str:
@@ -114,7 +136,13 @@ def _standing(info: Info) -> Iterator[str]:
     if info.why_incomplete is None:
         yield "  complete    yes, its sha256 is right"
         return
-    yield f"  complete    no: {info.why_incomplete}"
+    why = f"  complete    no: {printable(info.why_incomplete)}"
+    # Of several parts it may be something for each of them.
+    yield from (
+        textwrap.wrap(why, _WRAPPED_COLUMNS, subsequent_indent=" " * 14, break_long_words=False)
+        if info.parts
+        else [why]
+    )
     if info.torn is not None:
         yield f"  lost        {counted(info.torn.bytes_lost, 'bytes')}: {info.torn.why}"
 
@@ -139,8 +167,15 @@ def _rate(facts: Facts) -> Iterator[str]:
         )
     if facts.silences:
         yield f"silences    {facts.silence_count} above {duration(SILENCE_NS)}, the longest:"
-        for silence in facts.silences:
-            yield f"  {duration(silence.length_ns):>12} from {duration(silence.from_ns)}"
+        yield from _times_of(facts.silences)
+    if facts.gaps:
+        yield f"gaps        {facts.gap_count} in which no socket was open, the longest:"
+        yield from _times_of(facts.gaps)
+
+
+def _times_of(times: list[Silence]) -> Iterator[str]:
+    for each in times:
+        yield f"  {duration(each.length_ns):>12} from {duration(each.from_ns)}"
 
 
 def _connection(facts: ConnectionFacts, *, timed: bool) -> Iterator[str]:
@@ -148,7 +183,8 @@ def _connection(facts: ConnectionFacts, *, timed: bool) -> Iterator[str]:
     yield f"connection {facts.connection}{f'  {printable(where)}' if where else ''}"
     if timed:
         ended = "the end" if facts.closed_ns is None else f"{seconds(facts.closed_ns)} s"
-        yield f"  open        {seconds(facts.opened_ns)} s to {ended}"
+        before = "before " if facts.before else ""
+        yield f"  open        {before}{seconds(facts.opened_ns)} s to {ended}"
     if facts.handshake_status is not None:
         yield f"  handshake   {facts.handshake_status}"
     if facts.exchanges:

@@ -12,9 +12,10 @@ import msgspec
 
 from recorder.console import out, say
 from recorder.model import encode_bytes
-from recorder.recording import Reader
 from replayer.commands.terminal import make_output_safe, output_columns
 from replayer.conversation import converse
+from replayer.legs import client_legs
+from replayer.series import SeriesReader
 from replayer.words import (
     BACKGROUND_KINDS,
     KINDS,
@@ -181,7 +182,7 @@ _PRINTERS: Final[dict[str, Callable[[Iterable[Line], int], None]]] = {
 
 
 @click.command("show")
-@click.argument("recording", metavar="REC")
+@click.argument("recordings", metavar="REC...", nargs=-1, required=True)
 @click.option(
     "--format",
     "form",
@@ -214,8 +215,13 @@ _PRINTERS: Final[dict[str, Callable[[Iterable[Line], int], None]]] = {
     is_flag=True,
     help="Also what the recording notes about itself: " + ", ".join(BACKGROUND_KINDS) + ".",
 )
+@click.option(
+    "--all-legs",
+    is_flag=True,
+    help="Of what a proxy recorded also the heads that went to the upstream and came from it.",
+)
 def show_command(
-    recording: str,
+    recordings: tuple[str, ...],
     form: str,
     kinds: tuple[str, ...],
     devices: tuple[str, ...],
@@ -223,11 +229,12 @@ def show_command(
     from_ns: int | None,
     to_ns: int | None,
     everything: bool,
+    all_legs: bool,
 ) -> None:
-    """One line for each message of the recording REC.
+    """One line for each message of the recording REC, or of the parts of a series.
 
     Seconds since its start, connection, -> from the client or <- from the server, opcode, kind,
-    bytes, and what it says.
+    bytes, and what it says. Several files are the parts of one series and are read as one.
     """
     selection = Selection(
         kinds=frozenset(kinds),
@@ -238,16 +245,19 @@ def show_command(
         everything=everything,
     )
     make_output_safe()
-    with Reader(recording) as reader:
+    with SeriesReader(recordings) as reader:
         if reader.header.timing == "none" and (from_ns is not None or to_ns is not None):
             raise click.UsageError(
-                f"{printable(recording)} has no times: leave out --from and --to"
+                f"{printable(reader.name)} has no times: leave out --from and --to"
             )
         describer = Describer()
-        lines = map(describer.line, converse(reader))
+        entries = reader if all_legs else client_legs(reader)
+        lines = map(describer.line, converse(entries))
         _PRINTERS[form](filter(selection.takes, lines), output_columns())
+        for problem in reader.problems:
+            say(printable(problem))
         if reader.torn is not None:
             say(
-                f"{printable(recording)} is torn: {reader.torn.bytes_lost} bytes at its end "
+                f"{printable(reader.names[-1])} is torn: {reader.torn.bytes_lost} bytes at its end "
                 f"could not be read ({reader.torn.why})"
             )

@@ -642,7 +642,6 @@ def test_an_output_that_exists_is_73_and_is_left_as_it_is(
         "some.track.jsonl --record ./some.track.jsonl --force",
         "--admin-token hunter2",
         "--unknown",
-        "one two",
     ],
 )
 def test_a_wrong_command_line_is_64(line: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import subprocess
 import sys
@@ -91,6 +92,42 @@ def test_a_curl_capture_becomes_a_recording_of_its_frames(
     expected = list(curl_log.entries([CURL.read_bytes()]))
     assert read(made) == [with_seq(entry, seq) for seq, entry in enumerate(expected, 1)]
     assert files_in(tmp_path) == {name}
+
+
+def test_a_har_becomes_a_recording_of_its_exchanges_and_messages(run: Run, tmp_path: Path) -> None:
+    made = tmp_path / "r.track.jsonl"
+    ran = run(FIXTURES / "har" / "firefox.har", "-o", made)
+    assert ran.code == Exit.OK
+    assert ran.out.splitlines() == [
+        "format    har (exchanges and messages)",
+        "messages  0",
+        "exchanges 5",
+        "left out  1 bodies that the HAR does not hold",
+        "left out  1 pages",
+        "left out  1 sockets without messages, as Firefox saves them",
+        "unread    0 bytes",
+        "redacted  cookie 5, email 1, password 1",
+    ]
+    assert files_in(tmp_path) == {"r.track.jsonl"}
+
+
+def test_a_torn_har_is_said_to_be_torn(run: Run, tmp_path: Path) -> None:
+    data = (FIXTURES / "browser.har").read_bytes()[:60_000]
+    ran = run("-", "-o", tmp_path / "r.track.jsonl", stdin=data)
+    assert ran.code == Exit.OK
+    torn = "torn      it ends at byte 60000, inside a value; what came before was imported"
+    assert torn in ran.out.splitlines()
+
+
+def test_a_compressed_file_may_hold_only_so_much(run: Run, tmp_path: Path) -> None:
+    made = tmp_path / "r.track.jsonl"
+    bomb = gzip.compress(HEAD + FRAME * 1_000_000)
+    ran = run("-", "-o", made, "--max-bytes", "1000000", stdin=bomb)
+    assert ran.code == Exit.BAD_DATA
+    assert "it holds more than 1000000 bytes once expanded" in ran.err
+    assert "--max-bytes" in ran.err
+    assert files_in(tmp_path) == set()
+    assert run("-", "-o", made, "--max-bytes", "100", stdin=gzip.compress(HEAD)).code == Exit.OK
 
 
 def test_the_manuals_excerpt_becomes_a_recording_of_messages(run: Run, tmp_path: Path) -> None:
@@ -200,10 +237,11 @@ def test_a_folder_that_is_not_there_is_said(run: Run, tmp_path: Path) -> None:
     [
         (b"", "it is empty"),
         (b"hello", "nothing in its 5 bytes could be read; expected the raw output of `curl"),
-        (b'{"log":{"version":"1.2"}}', "this looks like a HAR file"),
-        (b'\xef\xbb\xbf{\n  "log": {}}', "this looks like a HAR file"),
+        (b'{"log":{"version":"1.2"}}', 'nothing in it could be read; expected a HAR ({"log":'),
+        (b'\xef\xbb\xbf{\n  "log": {"entries":[]}}', "expected a HAR"),
+        (b'{"log":{"entries":[{"request":', "could be read (it ends at byte 30; expected a value"),
         (b'{"kind":"header","format":"track-recording"}\n{}', "this is a recording already"),
-        (b"\x28\xb5\x2f\xfd" + FRAME, "compressed with zstd"),
+        (b"\x28\xb5\x2f\xfd" + FRAME, "its zstd data is damaged behind 0 expanded bytes"),
     ],
 )
 def test_what_cannot_be_imported_says_why_and_leaves_nothing(
@@ -285,7 +323,8 @@ def test_an_input_that_fails_while_it_is_read_is_said(
         [],
         ["x.bin"],
         ["-o", "r.track.jsonl"],
-        ["x.bin", "-o", "r.track.jsonl", "--from", "har"],
+        ["x.bin", "-o", "r.track.jsonl", "--from", "pcap"],
+        ["x.bin", "-o", "r.track.jsonl", "--max-bytes", "0"],
         ["x.bin", "-o", "r.track.jsonl", "--redact", "some"],
     ],
 )
@@ -301,7 +340,7 @@ def test_a_wrong_command_line_is_a_usage_error(run: Run, arguments: list[str]) -
         st.binary(max_size=30).map(lambda data: HEAD + data),
         st.integers(0, len(HEAD + FRAME)).map(lambda cut: (HEAD + FRAME)[:cut]),
     ),
-    st.sampled_from(["auto", "curl", "text"]),
+    st.sampled_from(["auto", "curl", "text", "har"]),
 )
 def test_any_bytes_become_a_recording_or_a_refusal(tmp_path: Path, data: bytes, form: str) -> None:
     made = tmp_path / "r.track.jsonl"

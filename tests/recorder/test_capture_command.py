@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -78,10 +79,9 @@ async def run(
             [PROGRAM, "capture", *map(str, arguments)],
             cwd=folder,
             env=clean_environment(**environment),
-            stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
-            **options,
+            **{"stdin": subprocess.DEVNULL, **options},
         )
         try:
             if during is not None:
@@ -251,7 +251,7 @@ async def test_a_failure_has_its_code_its_line_and_a_complete_recording(
 ) -> None:
     logins = {} if login is None else {"login": login}
     async with scripted(socket, **logins) as server:
-        ran = await run(tmp_path, "--url", server.url, "-o", "a")
+        ran = await run(tmp_path, "--url", server.url, "-o", "a", "--no-reconnect")
     assert_is_error(ran, code, *words)
     statuses = [entry.status for entry in read(tmp_path / "a") if entry.kind == "response"]
     assert statuses[-1] == {75: 101, 76: 503, 77: 401}[code]
@@ -315,6 +315,185 @@ async def test_a_user_file_that_cannot_be_read_is_66(tmp_path: Path) -> None:
     assert not (tmp_path / "a").exists()
 
 
+# Long captures
+
+
+async def test_a_lost_socket_is_opened_again_and_the_gap_told(tmp_path: Path) -> None:
+    ends = iter([lost, lively])
+
+    async def script(peer: Peer, head: bytes) -> None:
+        await next(ends)(peer, head)
+
+    async with scripted(script) as server:
+        ran = await run(tmp_path, "--url", server.url, "-o", "a")
+    assert ran.code == Exit.OK, ran.err
+    assert re.search(r"^gaps: 1, \d\.\d s together$", ran.out, re.MULTILINE)
+    assert "PINGs answered: 1 of 1" in ran.out
+    assert "lost: the server closed it with 1001 Idle timeout" in ran.err
+    assert re.search(r"; gap of \d\.\d s, 1 attempt$", ran.err, re.MULTILINE)
+    statuses = [entry.status for entry in read(tmp_path / "a") if entry.kind == "response"]
+    assert statuses == [200, 101, 101]
+
+
+async def test_the_longest_gap_is_taken_from_the_command_line(tmp_path: Path) -> None:
+    answers = iter([lost])
+
+    async def script(peer: Peer, head: bytes) -> None:
+        await next(answers, saying(answer("502 Bad Gateway")))(peer, head)
+
+    async with scripted(script) as server:
+        ran = await run(tmp_path, "--url", server.url, "-o", "a", "--max-gap", "0.3s")
+    assert_is_error(ran, Exit.CONNECTION_LOST, "no socket for 0.3 s", "502 Bad Gateway")
+    read(tmp_path / "a")
+
+
+async def test_an_old_recording_stays_until_there_is_one_in_its_place(tmp_path: Path) -> None:
+    async with scripted(lively) as server:
+        await run(tmp_path, "--url", server.url, "-o", "a.track.jsonl")
+    old = (tmp_path / "a.track.jsonl").read_bytes()
+    async with scripted(lively, login=saying(answer("401 Unauthorized"))) as server:
+        ran = await run(tmp_path, "--url", server.url, "-o", "a.track.jsonl", "--force")
+    assert_is_error(ran, Exit.LOGIN_REFUSED, "401")
+    assert (tmp_path / "a.track.jsonl").read_bytes() == old
+    assert "a.track.jsonl was left as it was" in ran.out
+
+    async def looking(peer: Peer, head: bytes) -> None:
+        await peer.accept(head, behind=text(ping(1)))
+        # It is open, so the new one stands there from now on.
+        await peer.read_text()
+        assert (tmp_path / "a.track.jsonl").read_bytes() != old
+        await peer.close_in_order()
+
+    async with scripted(looking) as server:
+        ran = await run(tmp_path, "--url", server.url, "-o", "a.track.jsonl", "--force")
+    assert ran.code == Exit.OK, ran.err
+    read(tmp_path / "a.track.jsonl")
+
+
+async def test_a_resumed_recording_uses_no_number_twice(tmp_path: Path) -> None:
+    async with scripted(lively) as server:
+        for more in ((), ("--resume",)):
+            ran = await run(tmp_path, *("--url", server.url, "-o", "a", "--duration", "9", *more))
+            assert ran.code == Exit.OK, ran.err
+    entries = read(tmp_path / "a")
+    opened = [entry.connection for entry in entries if entry.kind == "open"]
+    assert opened == [1, 2, 3, 4]
+    exchanges = [entry.exchange for entry in entries if entry.kind == "request"]
+    assert exchanges == [1, 2, 3, 4]
+
+
+# Machines
+
+
+async def test_json_is_all_that_stdout_holds(tmp_path: Path) -> None:
+    async with scripted(lively) as server:
+        ran = await run(tmp_path, "--url", server.url, "-o", "a", "--json")
+    assert ran.code == Exit.OK
+    assert ran.err == ""
+    start, end = [json.loads(line) for line in ran.out.splitlines()]
+    assert (start["type"], start["upstream"]) == ("start", server.url)
+    assert (end["type"], end["exit_code"], end["reason"]) == (
+        "end",
+        0,
+        "closed by the server: done",
+    )
+    assert (end["pings"], end["pongs"], end["gaps"]) == (1, 1, 0)
+    assert end["kinds"] == {"webSessionTimeout": 1, "devices": 1, "PING": 1}
+
+
+async def test_a_failure_is_the_end_in_json_and_the_line_on_stderr(tmp_path: Path) -> None:
+    async with scripted(login=saying(answer("401 Unauthorized"))) as server:
+        ran = await run(tmp_path, "--url", server.url, "-o", "a", "--json")
+    assert_is_error(ran, Exit.LOGIN_REFUSED, "401 Unauthorized")
+    end = json.loads(ran.out.splitlines()[-1])
+    assert (end["exit_code"], "401 Unauthorized" in end["reason"]) == (77, True)
+
+
+async def test_whoever_reads_the_json_may_go(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    async with scripted(lively) as server:
+        process = await trio.lowlevel.open_process(
+            [PROGRAM, "capture", "--url", server.url, "-o", "a", "--json"],
+            cwd=tmp_path,
+            env=clean_environment(**ACCOUNT),
+            stdin=subprocess.DEVNULL,
+            stdout=writing,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(writing)
+        assert await process.wait() == Exit.OK
+    assert [entry.kind for entry in read(tmp_path / "a")][-1] == "end"
+
+
+async def test_quiet_is_quiet(tmp_path: Path) -> None:
+    async with scripted(lively) as server:
+        ran = await run(tmp_path, "--url", server.url, "-o", "a", "--quiet")
+    assert ran == (Exit.OK, "", "")
+
+
+async def test_lines_on_stdin_become_notes_where_it_is_asked_for(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+
+    async def script(peer: Peer, head: bytes) -> None:
+        await peer.accept(head, behind=text(DEVICES) + text(ping(1)))
+        await peer.read_text()
+        os.write(writing, f"the gate opens for {EMAIL}\n".encode())
+        while b"the gate opens" not in (tmp_path / "a").read_bytes():
+            await trio.testing.wait_all_tasks_blocked(0.02)
+        await peer.close_in_order()
+
+    async with scripted(script) as server:
+        ran = await run(
+            tmp_path, *("--url", server.url, "-o", "a", "--notes-from", "-"), stdin=reading
+        )
+    os.close(reading)
+    os.close(writing)
+    assert ran.code == Exit.OK, ran.err
+    assert "noted: the gate opens for [redacted" in ran.err
+    assert_no_secret(ran.err + (tmp_path / "a").read_text())
+
+
+async def test_sigusr1_without_a_flight_recorder_harms_nobody(tmp_path: Path) -> None:
+    processes: list[trio.Process] = []
+
+    async def script(peer: Peer, head: bytes) -> None:
+        await peer.accept(head, behind=text(ping(1)))
+        await peer.read_text()
+        processes[0].send_signal(signal.SIGUSR1)
+        while "--keep-last" not in (tmp_path / "stderr").read_text():
+            await trio.testing.wait_all_tasks_blocked(0.02)
+        await peer.close_in_order()
+
+    async with scripted(script) as server:
+        ran = await run(tmp_path, "--url", server.url, "-o", "a", during=processes.append)
+    assert ran.code == Exit.OK, ran.err
+
+
+async def test_sigusr1_saves_what_a_flight_recorder_keeps(tmp_path: Path) -> None:
+    processes: list[trio.Process] = []
+
+    async def script(peer: Peer, head: bytes) -> None:
+        await peer.accept(head, behind=text(ping(1)))
+        await peer.read_text()
+        processes[0].send_signal(signal.SIGUSR1)
+        while "saved the last" not in (tmp_path / "stderr").read_text():
+            await trio.testing.wait_all_tasks_blocked(0.02)
+        await peer.close_in_order()
+
+    async with scripted(script) as server:
+        ran = await run(
+            tmp_path,
+            *("--url", server.url, "-o", "a.track.jsonl", "--keep-last", "60s"),
+            during=processes.append,
+        )
+    assert ran.code == Exit.OK, ran.err
+    # What was asked for, and the last minutes at the end.
+    saved = re.findall(r"a-.*?\.track\.jsonl", ran.out)
+    assert len(set(saved)) == 2, ran.out
+    assert [read(tmp_path / name)[-1].kind for name in saved] == ["end", "end"]
+
+
 # Input and usage, in this process
 
 
@@ -366,6 +545,9 @@ GOOD = ("--url", "http://127.0.0.1:9", "-o", "/nonexistent/a")
         (*GOOD, "--messages", "0"),
         (*GOOD, "--redact", "some"),
         (*GOOD, "--duration", "1d"),
+        (*GOOD, "--json", "--quiet"),
+        (*GOOD, "--notes-from", "/dev/null"),
+        (*GOOD, "--no-reconnect", "--max-gap", "5m"),
         ("-o", "a", "--url", "ftp://x"),
         ("-o", "a", "--url", "http://x:99999"),
         ("-o", "a", "--url", "http://x/?a=b"),
@@ -445,6 +627,7 @@ class Terminal:
     def __init__(self, process: trio.Process, master: int) -> None:
         self.process = process
         self.shown = b""
+        self.master = master
         self._stream = trio.lowlevel.FdStream(master)
 
     async def wait_for(self, words: bytes) -> None:
@@ -452,7 +635,10 @@ class Terminal:
             assert await self._more(), self.shown
 
     async def type(self, line: str) -> None:
-        await self._stream.send_all(line.encode() + b"\n")
+        await self.send(line.encode() + b"\n")
+
+    async def send(self, keys: bytes) -> None:
+        await self._stream.send_all(keys)
 
     async def read_to_end(self) -> int:
         while await self._more():
@@ -538,7 +724,7 @@ async def test_at_a_terminal_a_status_line_shows_what_happens(tmp_path: Path) ->
         terminal(tmp_path, "--url", server.url, "-o", "a", environment=ACCOUNT) as screen,
     ):
         await screen.wait_for(b"last PING answered")
-        assert b"devices 1" in screen.shown
+        await screen.wait_for(b"devices 1")
         assert b"\x1b[" in screen.shown
         seen.set()
         assert await screen.read_to_end() == Exit.OK
@@ -546,6 +732,73 @@ async def test_at_a_terminal_a_status_line_shows_what_happens(tmp_path: Path) ->
     assert screen.shown.rindex(b"\x1b[?25h") > screen.shown.rindex(b"last PING")
     assert b"PINGs answered: 1 of 1" in screen.shown
     assert_no_secret(screen.shown.decode())
+
+
+async def test_what_is_typed_at_a_terminal_becomes_a_note_and_is_not_garbled(
+    tmp_path: Path,
+) -> None:
+    seen = trio.Event()
+
+    async def script(peer: Peer, head: bytes) -> None:
+        await peer.accept(head, behind=text(DEVICES) + text(ping(1)))
+        await peer.read_text()
+        await seen.wait()
+        await peer.close_in_order()
+
+    async with (
+        scripted(script) as server,
+        terminal(tmp_path, "--url", server.url, "-o", "a", environment=ACCOUNT) as screen,
+    ):
+        await screen.wait_for(b"type a note")
+        await screen.send(b"the gate opems\x7f\x7fns")
+        await screen.wait_for(b"> the gate opens")
+        await screen.send(b"\r")
+        await screen.wait_for(b"noted: the gate opens")
+        seen.set()
+        assert await screen.read_to_end() == Exit.OK
+    (note,) = [entry for entry in read(tmp_path / "a") if entry.kind == "note"]
+    assert note.text == "the gate opens"
+    # When it was begun, and when it was finished.
+    assert note.first_ns < note.offset_ns
+
+
+async def test_a_terminal_that_is_stopped_holds_up_no_pong(tmp_path: Path) -> None:
+    stopped = trio.Event()
+
+    async def script(peer: Peer, head: bytes) -> None:
+        await peer.accept(head, behind=text(DEVICES) + text(ping(1)))
+        await peer.read_text()
+        await stopped.wait()
+        for number in range(2, 9):
+            # Time for the status line to be drawn, which nobody takes.
+            await trio.testing.wait_all_tasks_blocked(0.1)
+            await peer.send(text(ping(number)) + text(DEVICES) * 50)
+            assert await peer.read_text() == pong(number)
+        await peer.close_in_order()
+        await screen.send(b"\x11")
+
+    async with (
+        scripted(script) as server,
+        terminal(tmp_path, "--url", server.url, "-o", "a", environment=ACCOUNT) as screen,
+    ):
+        await screen.wait_for(b"type a note")
+        # Ctrl-S, and above Ctrl-Q.
+        await screen.send(b"\x13")
+        stopped.set()
+        assert await screen.read_to_end() == Exit.OK
+    assert read(tmp_path / "a")[-1].kind == "end"
+
+
+async def test_the_terminal_is_as_it_was_when_the_capture_is_over(tmp_path: Path) -> None:
+    modes: list[list[object]] = []
+    async with (
+        scripted(lively) as server,
+        terminal(tmp_path, "--url", server.url, "-o", "a", environment=ACCOUNT) as screen,
+    ):
+        modes.append(termios.tcgetattr(screen.master))
+        assert await screen.read_to_end() == Exit.OK
+        modes.append(termios.tcgetattr(screen.master))
+    assert modes[0] == modes[1]
 
 
 async def test_ctrl_c_at_a_terminal_ends_the_recording_in_order(tmp_path: Path) -> None:
@@ -598,7 +851,9 @@ async def test_a_server_that_repeats_every_secret_everywhere(tmp_path: Path, cod
 
     rest = {"/api/devices": saying(answer(f"200 {told}", body=told.encode()))}
     async with scripted(script, login=saying(login), rest=rest) as server:
-        ran = await run(tmp_path, "--url", server.url, "-o", "a", "--rest", "devices")
+        ran = await run(
+            tmp_path, *("--url", server.url, "-o", "a", "--rest", "devices", "--no-reconnect")
+        )
     assert ran.code == (Exit.OK if code == 1000 else Exit.CONNECTION_LOST)
     read(tmp_path / "a")
     assert_no_secret((tmp_path / "a").read_text())

@@ -127,6 +127,44 @@ async def test_a_cookie_that_is_renewed_by_rest_takes_the_place_of_the_first(
     assert shown == ["JSESSIONID=second"]
 
 
+async def test_a_session_that_goes_on_needs_no_login(tmp_path: Path) -> None:
+    async with scripted(rest={"/api/devices": saying(DEVICES)}) as server:
+        visit = Visit(tmp_path, server.backend)
+        numbers = Exchanges(first_connection=7, first_exchange=11)
+        async with TrackHttp(server.backend, visit.sink, numbers, tls=NO_TLS) as first:
+            await first.login(CREDENTIALS)
+        async with TrackHttp(
+            server.backend, visit.sink, numbers, tls=NO_TLS, cookies=first.cookies
+        ) as second:
+            assert second.cookie_header() == first.cookie_header() == f"JSESSIONID={COOKIE}"
+            await second.get("/api/devices")
+        visit.sink.close()
+    assert f"JSESSIONID={COOKIE}".encode() in server.requests[1][0]
+    opened = [entry.connection for entry in visit.entries if entry.kind == "open"]
+    exchanges = [entry.exchange for entry in visit.entries if entry.kind == "request"]
+    assert (opened, exchanges) == ([7, 8], [11, 12])
+
+
+async def test_the_latest_answer_is_that_of_the_latest_request(tmp_path: Path) -> None:
+    seen: list[int | None] = []
+
+    async def look(http: TrackHttp) -> None:
+        seen.append(None if http.latest is None else http.latest.status_code)
+
+    async def fail(http: TrackHttp) -> None:
+        with pytest.raises(ConnectionLost):
+            await http.get("/api/devices")
+
+    rest = {
+        "/api/beacons": saying(answer("503 Service Unavailable")),
+        "/api/devices": closing_after(b""),
+    }
+    async with scripted(rest=rest) as server:
+        visit = Visit(tmp_path, server.backend)
+        await visit.run(look, lambda http: http.get("/api/beacons"), look, fail, look)
+    assert seen == [200, 503, None]
+
+
 async def test_before_the_login_there_is_no_cookie(tmp_path: Path) -> None:
     visit = Visit(tmp_path, Backend.parse("http://127.0.0.1:9"))
     async with TrackHttp(

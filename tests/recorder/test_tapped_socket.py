@@ -199,6 +199,42 @@ def test_a_pong_is_counted_when_it_is_sent() -> None:
         one.sink.close()
 
 
+def test_pings_and_pongs_count_over_all_sockets_of_a_progress() -> None:
+    with heard() as one:
+        one.received(text(ping(1)), text(ping(2)))
+        one.sent(client(pong(1)))
+        assert one.socket.unanswered == 1
+        one.socket = TappedSocket(
+            SocketObserver(connection=3, exchange=3),
+            one.sink,
+            one.progress,
+            on_message=one._called,
+        )
+        one.sent(REQUEST)
+        one.received(accepting(REQUEST), text(ping(1)))
+        # What the old socket still owed is not answered on the new one.
+        one.sent(client(pong(2)), client(pong(1)))
+        assert (one.progress.pings, one.progress.pongs) == (3, 2)
+        assert one.socket.unanswered == 0
+        one.sink.close()
+
+
+@pytest.mark.parametrize(
+    ("payload", "timeout_s"),
+    [
+        (b'{"webSessionTimeout":[86400]}', 86400.0),
+        (b'{"webSessionTimeout" : [ 90 ] }~{"devices":[]}', 90.0),
+        (b'{"webSessionTimeout":[]}', None),
+        (b'{"devices":[]}', None),
+    ],
+)
+def test_the_time_of_a_session_is_heard(payload: bytes, timeout_s: float | None) -> None:
+    with heard() as one:
+        one.received(text(payload))
+        assert one.socket.session_timeout_s == timeout_s
+        one.sink.close()
+
+
 def test_a_text_that_answers_no_ping_is_no_answer() -> None:
     with heard() as one:
         one.received(text(ping(1)))
@@ -309,6 +345,7 @@ def test_what_the_server_breaks_is_noted_and_what_we_break_is_not() -> None:
         one.received(Frame.make(3, b"x").serialize())
         one.received(Frame.make(Opcode.CONTINUATION, b"x").serialize())
         assert "opcode 0x3" in one.progress.problems[0]
+        assert one.socket.problem == one.progress.problems[0]
         assert "continues no message" in one.progress.problems[1]
         one.sink.close()
 

@@ -152,7 +152,8 @@ def test_a_message_is_left_unfinished_when(end: object) -> None:
         offset_ns=ms(1),
         connection=1,
         sender="server",
-        why="a message was begun and not finished",
+        why="the recording ends in it" if end is None else "a message was begun and not finished",
+        cut_off=end is None,
     )
     assert [each.why for each in items[2:]] == ["a continuation frame continues no message"] * (
         end is not None

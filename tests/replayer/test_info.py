@@ -14,15 +14,15 @@ from recorder.exits import Exit
 from recorder.model import Closed, Entry, Note, Open, Request, Response, Resume, UnknownEntry
 from recorder.wire.frames import Opcode
 from replayer.commands.info import info_command
-from replayer.statistics import (
+from replayer.facts import (
     LISTED_UNANSWERED,
     LISTED_VIOLATIONS,
     SILENCE_NS,
     Facts,
     Silence,
     Unanswered,
-    gather,
 )
+from replayer.statistics import gather
 from tests.profiles import examples
 from tests.replayer.recordings import (
     UUID_1,
@@ -46,7 +46,7 @@ PATH
   fidelity    wire, timing measured
   redaction   profile secrets: 1 redacted entry (1 password)
   duration    1m33.002s
-  entries     30
+  entries     30, 1 note
   complete    yes, its sha256 is right
 
 messages                             count         bytes
