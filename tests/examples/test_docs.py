@@ -2,7 +2,8 @@
 
 A block fenced as `console` is a session: lines that begin with `$ ` are commands, the lines behind
 are what they print, with `...` for what varies. A command that ends with ` &` is a server: it gets
-a free port in place of 8082, is waited for until it tells its URL, and is ended in order.
+a free port in place of 8082, or of 8090 if it is a proxy, is waited for until it tells its URL, and
+is ended in order: at the end, or by `kill -INT $!`, which shows what it still says.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from tests.programs import BIN, require
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-DEFAULT_URL = "http://127.0.0.1:8082"
+FAKE, PROXY = "127.0.0.1:8082", "127.0.0.1:8090"
 
 
 def sessions(page: Path) -> list[tuple[str, str]]:
@@ -51,11 +52,15 @@ class Shell:
         self.folder = folder
         self.environment = clean_environment(COLUMNS="80")
         self.environment["PATH"] = f"{BIN}{os.pathsep}{self.environment['PATH']}"
-        self.url = DEFAULT_URL
+        self.ports: dict[str, str] = {}
+        """What stands in place of an address of the page."""
         self.servers: list[subprocess.Popen[str]] = []
 
     def run(self, command: str) -> str:
-        command = command.replace(DEFAULT_URL, self.url)
+        if command == "kill -INT $!":
+            return self.shown(self.end(self.servers.pop()))
+        for written, real in self.ports.items():
+            command = command.replace(written, real)
         if command.endswith(" &"):
             return self.start(command.removesuffix(" &"))
         done = subprocess.run(
@@ -70,12 +75,23 @@ class Shell:
             check=False,
         )
         assert done.returncode == 0, f"$ {command}\n{done.stdout}"
-        return done.stdout.replace(self.url, DEFAULT_URL)
+        return self.shown(done.stdout)
+
+    def shown(self, text: str) -> str:
+        for written, real in self.ports.items():
+            text = text.replace(real, written)
+        return text
 
     def start(self, command: str) -> str:
-        self.stop()
+        if command.startswith("track-recorder proxy"):
+            written, lines = PROXY, 1
+            command = re.sub(r"--listen \S+", "--listen 127.0.0.1:0", command)
+        else:
+            self.stop()
+            written, lines = FAKE, 4
+            command += " --port 0"
         server = subprocess.Popen(
-            ["bash", "-c", f"exec {command} --port 0 2>&1"],
+            ["bash", "-c", f"exec {command} 2>&1"],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -83,16 +99,21 @@ class Shell:
         )
         self.servers.append(server)
         assert server.stdout is not None
-        lines = [server.stdout.readline() for _ in range(4)]
-        self.url = lines[0].strip()
-        return "".join(lines).replace(self.url.partition("//")[2], DEFAULT_URL.partition("//")[2])
+        said = [server.stdout.readline() for _ in range(lines)]
+        found = re.match(r"https?://(\S+)", said[0])
+        assert found is not None, said[0] + server.communicate(timeout=20)[0]
+        self.ports[written] = found[1]
+        return self.shown("".join(said))
 
     def stop(self) -> None:
-        for server in self.servers:
-            server.send_signal(signal.SIGINT)
-            said, _ = server.communicate(timeout=20)
-            assert server.returncode == 0, said
-        self.servers.clear()
+        while self.servers:
+            self.end(self.servers.pop())
+
+    def end(self, server: subprocess.Popen[str]) -> str:
+        server.send_signal(signal.SIGINT)
+        said, _ = server.communicate(timeout=20)
+        assert server.returncode == 0, said
+        return said
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
