@@ -15,6 +15,7 @@ module          what it knows
 ``views``       JSON escapes and percent escapes
 ``kinds``       header fields, forms and URLs
 ``spans``       where a secret starts and ends in any text
+``binary``      where text may stand in what is none
 ``edits``       what a profile replaces beyond secrets
 ``masker``      what was learnt, numbered and counted
 ``codings``     gzip, deflate and zstd

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 from urllib.parse import unquote_plus
 
+from recorder.redaction.binary import TEXT_RUN, is_binary, runs_with_clues
 from recorder.redaction.edits import Transform
 from recorder.redaction.kinds import Span, Spans, form_spans, url_spans
 from recorder.redaction.rules import EMAIL, MARK, NUMBERED, OPAQUE, WHOLE_MARK, mark, rule_of_key
@@ -158,8 +159,33 @@ class Masker:
             text, encoding = data.decode("iso-8859-1"), "iso-8859-1"
             if self._of_bytes is not None:
                 return self.opaque([data])[0]
-        masked = self.mask(text, *kinds)
+        masked = (
+            self._masked_runs(text)
+            if encoding == "iso-8859-1" and is_binary(data)
+            else self.mask(text, *kinds)
+        )
         return data if masked is text else masked.encode(encoding, "replace")
+
+    def _masked_runs(self, text: str, *at_end: Spans, since: int = 0) -> str:
+        """``text`` with each run of characters in it masked by itself, as far as it stands behind
+        ``since``; ``at_end`` find spans at the end of the whole.
+        """
+        if next(self._learnt_in(text), None) is None:
+            runs: Iterable[tuple[int, int]] = runs_with_clues(text, and_last=bool(at_end))
+        else:
+            runs = (found.span() for found in TEXT_RUN.finditer(text))
+        pieces = []
+        at = 0
+        for start, end in runs:
+            if end <= since:
+                continue
+            kinds = at_end if end == len(text) else ()
+            run = text[start:end]
+            masked = self.mask(run, *kinds, since=max(0, since - start))
+            if masked is not run:
+                pieces += [text[at:start], masked]
+                at = end
+        return "".join([*pieces, text[at:]]) if pieces else text
 
     def mask_piece(self, before: bytes, data: bytes) -> bytes:
         """``data``, a piece of a stream that was cut anywhere, with its secrets replaced, read
@@ -171,8 +197,12 @@ class Masker:
         except UnicodeDecodeError:
             context, text = before.decode("iso-8859-1"), data.decode("iso-8859-1")
             encoding = "iso-8859-1"
-        whole = context + text
-        masked = self.mask(whole, self._torn_at_end, since=len(context))
+        whole, since = context + text, len(context)
+        masked = (
+            self._masked_runs(whole, self._torn_at_end, since=since)
+            if encoding == "iso-8859-1" and is_binary(data)
+            else self.mask(whole, self._torn_at_end, since=since)
+        )
         return data if masked is whole else masked[len(context) :].encode(encoding, "replace")
 
     def _torn_at_end(self, text: str) -> Iterator[Span]:
