@@ -71,10 +71,15 @@ class HeadRewriter(msgspec.Struct, frozen=True):
 
     def own_origin(self, request: RequestHead) -> str | None:
         """The origin by which the client reaches the proxy, as ``http://127.0.0.1:8090``; None if
-        it does not say.
+        it does not say. Where another front speaks TLS for the proxy, that front tells it by
+        X-Forwarded-Proto.
         """
         host = header_value(request.headers, "Host")
-        return f"{'https' if self.tls else 'http'}://{host}" if host else None
+        told = header_value(request.headers, "X-Forwarded-Proto") or ""
+        scheme = told.partition(",")[0].strip().lower()
+        if scheme not in ("http", "https"):
+            scheme = "https" if self.tls else "http"
+        return f"{scheme}://{host}" if host else None
 
     def request(self, data: bytes, request: RequestHead) -> RewrittenRequest:
         """The head of a request as the upstream is to get it."""
@@ -105,8 +110,9 @@ class HeadRewriter(msgspec.Struct, frozen=True):
         """The head of a response as the client is to get it, who reached the proxy at the origin
         ``own``.
         """
+        tls = own.startswith("https:") if own is not None else self.tls
         changes: dict[str, _Change] = {
-            "set-cookie": self._cookie,
+            "set-cookie": lambda value: self._cookie(value, tls=tls),
             "strict-transport-security": _left_out,
             "alt-svc": _left_out,
         }
@@ -145,7 +151,7 @@ class HeadRewriter(msgspec.Struct, frozen=True):
             return value
         return there + value[len(here) :]
 
-    def _cookie(self, value: str) -> str:
+    def _cookie(self, value: str, *, tls: bool) -> str:
         pair, *attributes = value.split(";")
         kept = [pair]
         for attribute in attributes:
@@ -153,9 +159,9 @@ class HeadRewriter(msgspec.Struct, frozen=True):
             match name.strip().lower():
                 case "domain":
                     continue
-                case "secure" | "partitioned" if not self.tls:
+                case "secure" | "partitioned" if not tls:
                     continue
-                case "samesite" if not self.tls and of.strip().lower() == "none":
+                case "samesite" if not tls and of.strip().lower() == "none":
                     continue
                 case "path" if self.upstream.prefix and (
                     of.strip() == self.upstream.prefix
