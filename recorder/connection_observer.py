@@ -168,12 +168,23 @@ class ConnectionObserver:
         if data:
             return self._feed(sender, data, offset_ns)
         half.ended = True
-        return self._end(sender, offset_ns)
+        entries = self._end(sender, offset_ns)
+        return entries + self._unanswered(offset_ns) if sender == "server" else entries
 
     @property
     def unanswered(self) -> bool:
         """Whether a request waits for its response, or for the end of it."""
         return bool(self._waiting) or self._halves["server"].next == "body"
+
+    @property
+    def holds(self) -> bool:
+        """Whether something is held that the client sent behind an upgrade request."""
+        return bool(self._halves["client"].held)
+
+    def is_inside(self, sender: Sender) -> bool:
+        """Whether the latest head or body of ``sender`` is not whole, and so torn once it ended."""
+        half = self._halves[sender]
+        return half.next == "body" or (half.next == "head" and bool(half.head.held))
 
     def passes(self, sender: Sender) -> bool:
         """Whether all that ``sender`` sends from now on passes as it comes, heads being over."""
@@ -187,15 +198,25 @@ class ConnectionObserver:
         detail: str = "",
     ) -> list[KnownEntry]:
         """The connection ended; what was torn comes first, then the ``closed`` entry."""
-        torn = [entry for sender in self._halves for entry in self.received(sender, b"", offset_ns)]
-        client = self._halves["client"]
-        if client.held:
-            why = "behind an upgrade request that was not answered"
-            torn.append(self._bytes("client", client.held, why, offset_ns, client.first_ns))
+        self.passed = {"client": [], "server": []}
+        torn: list[KnownEntry] = []
+        for sender, half in self._halves.items():
+            if not half.ended:
+                half.ended = True
+                # Nobody but the sender, and that in order, can end a body whose size none knew.
+                torn += self._end(sender, offset_ns, in_order=(by, how) == (sender, "eof"))
+        torn += self._unanswered(offset_ns)
         return [
             *torn,
             Closed(connection=self.connection, by=by, how=how, detail=detail, offset_ns=offset_ns),
         ]
+
+    def _unanswered(self, offset_ns: int | None) -> list[KnownEntry]:
+        """The server has ended: what is held behind an upgrade request is nothing known."""
+        client = self._halves["client"]
+        held, client.held = client.held, b""
+        why = "behind an upgrade request that was not answered"
+        return self._give_up("client", why, held, offset_ns) if held else []
 
     def _feed(
         self, sender: Sender, data: bytes, offset_ns: int | None, first_ns: int | None = None
@@ -404,17 +425,21 @@ class ConnectionObserver:
         self.passed[sender].append(data if passes is None else passes)
         return [self._bytes(sender, data, why, offset_ns, half.first_ns)]
 
-    def _end(self, sender: Sender, offset_ns: int | None) -> list[KnownEntry]:
+    def _end(
+        self, sender: Sender, offset_ns: int | None, *, in_order: bool = True
+    ) -> list[KnownEntry]:
         half = self._halves[sender]
         match half.next:
             case "head" if half.head.held:
                 why = "the stream ended inside an HTTP head"
-                self.passed[sender].append(half.head.held)
-                return [self._bytes(sender, half.head.held, why, offset_ns, half.first_ns)]
+                held, half.head = half.head.held, HeadReader()
+                self.passed[sender].append(held)
+                return [self._bytes(sender, held, why, offset_ns, half.first_ns)]
             case "body":
                 assert half.body is not None
                 reader = half.body.reader
-                entries = self._end_body(sender, offset_ns, whole=reader.needs_close)
+                whole = reader.needs_close and in_order
+                entries = self._end_body(sender, offset_ns, whole=whole)
                 if reader.held:
                     why = "the stream ended inside a chunked body"
                     entries.append(self._bytes(sender, reader.held, why, offset_ns))

@@ -49,6 +49,10 @@ _Change: TypeAlias = Callable[[str], str | None]
 
 # The bytes of a head in lines, each with the folded ones that belong to it (RFC 9112 section 5.2).
 _LINE: Final = re.compile(rb"[^\n]*\n(?:[ \t]+[^\s][^\n]*\n)*")
+_ABSOLUTE: Final = re.compile(
+    r"(?:(?P<scheme>https?):)?//(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
+)
+_PATH_ENDS: Final = ("", "/", "?", "#")
 _FIELD: Final = re.compile(rb"([^:\r\n]*):[ \t]*(.*?)[ \t]*(\r?\n)\Z", re.DOTALL)
 
 
@@ -88,6 +92,7 @@ class HeadRewriter(msgspec.Struct, frozen=True):
         changes: dict[str, _Change] = {
             "host": lambda _: self.upstream.authority,
             "sec-websocket-extensions": _left_out,
+            "http2-settings": _left_out,
         }
         if own is not None:
             changes["origin"] = lambda value: self._moved(value, own, self._origin)
@@ -95,16 +100,16 @@ class HeadRewriter(msgspec.Struct, frozen=True):
                 value, own, self._origin + self.upstream.prefix
             )
         if upgrade is not None and upgrade.strip().lower() != "websocket":
-            changes["upgrade"] = changes["http2-settings"] = _left_out
+            changes["upgrade"] = _left_out
             changes["connection"] = _without_upgrade
         first, *fields = _LINE.findall(data)
         start = self._request_line(first, request)
         if header_value(request.headers, "Host") is None:
             start += b"Host: " + self.upstream.authority.encode("ascii") + b"\r\n"
-        return RewrittenRequest(
-            start + _changed(fields, changes),
-            header_value(request.headers, "Sec-WebSocket-Extensions"),
-        )
+        offered = [
+            value for name, value in request.headers if name.lower() == "sec-websocket-extensions"
+        ]
+        return RewrittenRequest(start + _changed(fields, changes), ", ".join(offered) or None)
 
     def response(self, data: bytes, own: str | None) -> bytes:
         """The head of a response as the client is to get it, who reached the proxy at the origin
@@ -117,8 +122,7 @@ class HeadRewriter(msgspec.Struct, frozen=True):
             "alt-svc": _left_out,
         }
         if own is not None:
-            there = self._origin + self.upstream.prefix
-            changes["location"] = lambda value: self._moved(value, there, own)
+            changes["location"] = lambda value: self._location(value, own)
             changes["content-location"] = changes["location"]
             changes["access-control-allow-origin"] = lambda value: self._moved(
                 value, self._origin, own
@@ -132,9 +136,11 @@ class HeadRewriter(msgspec.Struct, frozen=True):
 
     def _request_line(self, line: bytes, request: RequestHead) -> bytes:
         target = request.target
-        if re.match(r"https?://", target, re.IGNORECASE):
+        absolute = _ABSOLUTE.fullmatch(target)
+        if absolute is not None and absolute["scheme"]:
             # RFC 9112 section 3.2.2: what clients send to a proxy that they know of.
-            target = "/" + target.split("://", 1)[1].partition("/")[2]
+            target = absolute["rest"]
+            target = target if target.startswith("/") else f"/{target}"
         if self.upstream.prefix and target.startswith("/"):
             target = self.upstream.prefix + target
         if target == request.target:
@@ -145,11 +151,39 @@ class HeadRewriter(msgspec.Struct, frozen=True):
     @staticmethod
     def _moved(value: str, here: str, there: str) -> str:
         """``value`` with the URL ``here`` at its start replaced; a longer host is another one."""
-        if value[: len(here)].lower() != here.lower() or value[len(here) : len(here) + 1] not in (
-            *("", "/", "?", "#"),
+        if (
+            value[: len(here)].lower() != here.lower()
+            or value[len(here) : len(here) + 1] not in _PATH_ENDS
         ):
             return value
         return there + value[len(here) :]
+
+    def _location(self, value: str, own: str) -> str:
+        """A URL or a path of the upstream's as one of the proxy's; what leads elsewhere stays."""
+        prefix = self.upstream.prefix
+        absolute = _ABSOLUTE.fullmatch(value)
+        rest = value if absolute is None else absolute["rest"]
+        if absolute is not None and not self._is_upstream(absolute):
+            return value
+        if prefix and rest.startswith(prefix) and rest[len(prefix) : len(prefix) + 1] in _PATH_ENDS:
+            rest = rest[len(prefix) :]
+            rest = rest if rest.startswith("/") else f"/{rest}"
+        elif prefix:
+            return value
+        if absolute is None:
+            return rest
+        return (own if absolute["scheme"] else own[own.index("//") :]) + rest
+
+    def _is_upstream(self, absolute: re.Match[str]) -> bool:
+        scheme = "https" if self.upstream.tls else "http"
+        authority = absolute["authority"].lower()
+        if (absolute["scheme"] or scheme).lower() != scheme:
+            return False
+        # The port of the scheme may be spelled out.
+        return authority in (
+            self.upstream.authority.lower(),
+            f"{self.upstream.authority.lower()}:{self.upstream.port}",
+        )
 
     def _cookie(self, value: str, *, tls: bool) -> str:
         pair, *attributes = value.split(";")

@@ -80,6 +80,7 @@ class Relay:
         self._reset_by: Sender | None = None
         self._answered_itself = False
         self._must_close_when_answered = False
+        self._end_is_due = False
         self._relaying = trio.CancelScope()
 
     async def run(self) -> None:
@@ -151,11 +152,16 @@ class Relay:
         if not passed["client"]:
             return
         if self._upstream is None:
+            if not data:
+                # It left inside its first head: there is nothing to ask an upstream for.
+                return
             if not await self._connect(passed["client"][0]):
                 return
             assert self._upstream is not None
             nursery.start_soon(self._relay, "server", self._upstream, nursery)
         await self._upstream.send(self._changed_requests(passed["client"], self._upstream))
+        if self._end_is_due and sender == "server":
+            await self._pass_end("client")
 
     async def _pass_end(self, sender: Sender) -> None:
         """``sender`` sends nothing more: tell the other side, if it can be told."""
@@ -163,9 +169,16 @@ class Relay:
         target = self._upstream if sender == "client" else self._client
         if target is None:
             self._relaying.cancel()
+        elif sender == "client" and self._observer.holds:
+            # What is held goes before.
+            self._end_is_due = True
         elif target.half_closes:
             await target.send_eof()
-        elif sender == "client" and self._observer.unanswered:
+        elif (
+            sender == "client"
+            and self._observer.unanswered
+            and not self._observer.is_inside("client")
+        ):
             self._must_close_when_answered = True
         else:
             self._relaying.cancel()

@@ -35,9 +35,11 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 _REQUEST_LINE: Final = re.compile(
-    r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+) HTTP/(\d+(?:\.\d+)?)[ \t]*\Z"
+    # ASCII: the bytes of UTF-8, which stand as ISO 8859-1, are no white space.
+    r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+) HTTP/(\d+(?:\.\d+)?)[ \t]*\Z",
+    re.ASCII,
 )
-_STATUS_LINE: Final = re.compile(r"HTTP/(\d+(?:\.\d+)?) (\d{3})(?: (.*))?\Z")
+_STATUS_LINE: Final = re.compile(r"HTTP/(\d+(?:\.\d+)?) (\d{3})(?: (.*))?\Z", re.ASCII)
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 
 
@@ -116,6 +118,11 @@ def _lines(data: bytes) -> tuple[str, list[tuple[str, str]]]:
     headers: list[tuple[str, str]] = []
     for line in lines[1:]:
         if not line:
+            continue
+        if line[0] in " \t" and headers:
+            # A folded line belongs to the one before (RFC 9112 section 5.2).
+            folded, begun = headers[-1]
+            headers[-1] = folded, begun + " " + line.strip(" \t")
             continue
         name, colon, value = line.partition(":")
         if not colon:

@@ -450,7 +450,8 @@ def test_equal_lengths_are_one() -> None:
 
 def test_a_response_in_another_coding_goes_on_until_the_end() -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 1\r\n\r\n"
-    assert bodies(observed([("server", head + b"body")])) == {(1, "server"): b"body"}
+    chunks: list[Chunk] = [("server", head + b"body"), ("server", b"")]
+    assert bodies(observed(chunks)) == {(1, "server"): b"body"}
 
 
 def test_a_response_that_nobody_asked_for_is_an_exchange_of_its_own() -> None:
