@@ -39,6 +39,7 @@ __all__ = [
     "RulesError",
     "Unreachable",
     "UnsupportedVersion",
+    "the_one_of",
 ]
 
 
@@ -46,6 +47,20 @@ class RecorderError(Exception):
     """The root of the tree; ``exit_code`` is what a command ends with."""
 
     exit_code: ClassVar[Exit] = Exit.BUG
+
+
+def the_one_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error of ours that ended everything, if ``group`` holds nothing else; else ``group``.
+
+    After the first failure of a disk everything fails in the same words: one of them says it all.
+    """
+    ours, rest = group.split(RecorderError)
+    if rest is not None or ours is None:
+        return group
+    found: BaseException = ours
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 class RecordingError(RecorderError):

@@ -23,7 +23,7 @@ from fake_server.front import TapStream
 from fake_server.server import FakeServer
 from recorder.backend import Backend
 from recorder.console import say
-from recorder.errors import RecorderError
+from recorder.errors import the_one_of
 from recorder.exits import Exit
 from recorder.listening import open_listeners
 from recorder.tls import (
@@ -102,7 +102,7 @@ async def serving(
                 await server.stop()
                 nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:
-            raise _the_one_of(group) from None
+            raise the_one_of(group) from None
 
 
 def tell_the_end(served: Served, options: ServerOptions) -> Exit:
@@ -214,14 +214,3 @@ def _conformance_of(recording: Path, rules: Rules) -> Counter[str]:
     with Reader(recording) as reader:
         found = conformance(reader, rules, from_start=True)
         return Counter(violation.rule for violation in found)
-
-
-def _the_one_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error of ours that ended everything, if that is all there is."""
-    ours, rest = group.split(RecorderError)
-    if rest is not None or ours is None:
-        return group
-    found: BaseException = ours
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found

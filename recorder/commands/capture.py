@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-import trio
 
 from recorder.backend import Backend
 from recorder.capture import REST_SNAPSHOTS, Capture, CaptureOptions, Outcome
+from recorder.commands.conduct import Ending, conduct
 from recorder.commands.credentials_options import need_credentials, user_file_option
 from recorder.commands.live import Beside, LiveOptions, live_options
 from recorder.commands.output import LiveRecording, OutputOptions, output_options
 from recorder.commands.redaction_options import RedactionOptions, redaction_options
 from recorder.commands.values import Duration
-from recorder.console import say
 from recorder.dial import client_tls
-from recorder.errors import DiskFailed, RecorderError
-from recorder.exits import Exit
 from recorder.login import Exchanges
 from recorder.reconnect import Reconnect
 
@@ -133,28 +129,16 @@ def capture_command(
         facts=lambda: capture.progress.facts(now_ns()),
         about={"mode": "capture", "upstream": backend.http_url},
     )
-    failure: RecorderError | None = None
-    outcome: Outcome | None = None
-    try:
-        outcome = trio.run(partial(beside.run, capture.run, stop=capture.stop))
-    except RecorderError as error:
-        failure = error
-    except BaseException:
-        recording.abort()
-        raise
-    recording.close(failure)
-    # What a failed disk holds, its error says; the counts here are of what was handed to it.
-    is_known = bool(recording.sink.entries) and not isinstance(failure, DiskFailed)
-    beside.finish(
-        Exit.OK if failure is None else failure.exit_code,
-        _reason(outcome) if failure is None else str(failure),
-        _summary(capture, recording) if is_known else [],
+    conduct(
+        recording,
+        live,
+        beside,
+        capture.run,
+        stop=capture.stop,
+        ending=lambda outcome: Ending(
+            _reason(outcome), _summary(capture, recording), _remarks(capture, recording, outcome)
+        ),
     )
-    if is_known and live.manner in ("terminal", "lines"):
-        for line in _remarks(capture, recording, outcome):
-            say(line)
-    if failure is not None:
-        raise failure
 
 
 def _summary(capture: Capture, recording: LiveRecording) -> list[str]:

@@ -20,9 +20,10 @@ from recorder.commands.redaction_options import RedactionOptions, redaction_opti
 from recorder.commands.values import Duration
 from recorder.console import out, say
 from recorder.credentials import EMAIL_VARIABLE, PASSWORD_VARIABLE, Credentials
+from recorder.dial import client_tls
 from recorder.doctor import CheckOptions, Outcome, Result, check, exit_code_of
 from recorder.doctor.text import line_of_skipped, lines_of, verdict
-from recorder.errors import CannotRead, RecorderError
+from recorder.errors import RecorderError, the_one_of
 from recorder.live_recording import LiveRecording, OutputOptions
 
 __all__ = ["check_command"]
@@ -87,7 +88,7 @@ def check_command(
     """
     if output is not None and str(output) == "-":
         raise click.UsageError("a recording is written to a file, not to stdout: -o NAME")
-    tls = _tls(ca_file)
+    tls = client_tls(ca_file)
     credentials = None if no_login else find_credentials(user_file)
     if credentials is None and not no_login:
         say(
@@ -192,12 +193,7 @@ async def _run(
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         # The disk failed, here or in the task that keeps the recording durable.
-        ours, rest = group.split(RecorderError)
-        if rest is not None or ours is None:
-            raise
-        while isinstance(ours, BaseExceptionGroup):
-            ours = ours.exceptions[0]  # type: ignore[assignment]
-        raise ours  # noqa: B904 - the group holds nothing else
+        raise the_one_of(group) from None
     return done
 
 
@@ -211,10 +207,3 @@ def _recording(
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--url") from error
     return OutputOptions(output, force).open(redaction, mode="capture", upstream=upstream)
-
-
-def _tls(ca_file: Path | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=str(ca_file) if ca_file is not None else None)
-    except (OSError, ssl.SSLError) as error:
-        raise CannotRead(f"{ca_file}: no PEM file of certificate authorities: {error}") from error

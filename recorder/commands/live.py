@@ -34,7 +34,7 @@ from recorder.commands.show import (
     size_text,
 )
 from recorder.console import is_terminal, out
-from recorder.errors import RecorderError
+from recorder.errors import RecorderError, the_one_of
 from recorder.model import Note
 from recorder.sink import Sink, wall_clock_text
 
@@ -135,12 +135,7 @@ async def run_beside(
     except BaseExceptionGroup as group:
         # The disk failed in the task that keeps the recording durable: that is why everything
         # stopped.
-        ours, rest = group.split(RecorderError)
-        if rest is not None or ours is None:
-            raise
-        while isinstance(ours, BaseExceptionGroup):
-            ours = ours.exceptions[0]  # type: ignore[assignment]
-        raise ours  # noqa: B904 - the group holds nothing else
+        raise the_one_of(group) from None
     if failures:
         raise failures[0]
     return results[0]

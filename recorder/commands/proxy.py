@@ -13,13 +13,12 @@ import click
 import trio
 
 from recorder.backend import Backend
+from recorder.commands.conduct import Ending, conduct
 from recorder.commands.live import Beside, LiveOptions, live_options
 from recorder.commands.output import LiveRecording, OutputOptions, output_options
 from recorder.commands.redaction_options import RedactionOptions, redaction_options
 from recorder.console import out, say
 from recorder.dial import client_tls
-from recorder.errors import DiskFailed, RecorderError
-from recorder.exits import Exit
 from recorder.listening import open_listeners
 from recorder.proxy import Proxy
 from recorder.tls import context_from_files, self_signed_context
@@ -127,27 +126,16 @@ def proxy_command(
         announce(f"{own.http_url} -> {backend.http_url}")
         await proxy.serve(listeners)
 
-    failure: RecorderError | None = None
-    try:
-        trio.run(partial(beside.run, serve, stop=proxy.stop))
-    except RecorderError as error:
-        failure = error
-    except BaseException:
-        recording.abort()
-        raise
-    recording.close(failure)
-    # What a failed disk holds, its error says; the counts here are of what was handed to it.
-    is_known = bool(recording.sink.entries) and not isinstance(failure, DiskFailed)
-    beside.finish(
-        Exit.OK if failure is None else failure.exit_code,
-        "told to stop" if failure is None else str(failure),
-        _summary(proxy, recording) if is_known else [],
+    conduct(
+        recording,
+        live,
+        beside,
+        serve,
+        stop=proxy.stop,
+        ending=lambda _: Ending(
+            "told to stop", _summary(proxy, recording), proxy.progress.problems[:5]
+        ),
     )
-    if is_known and live.manner in ("terminal", "lines"):
-        for problem in proxy.progress.problems[:5]:
-            say(problem)
-    if failure is not None:
-        raise failure
 
 
 async def _listen(host: str, port: int, *, tls: bool) -> tuple[Backend, list[trio.SocketListener]]:
