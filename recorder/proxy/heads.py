@@ -53,7 +53,6 @@ _ABSOLUTE: Final = re.compile(
     r"(?:(?P<scheme>https?):)?//(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
 )
 _PATH_ENDS: Final = ("", "/", "?", "#")
-_FIELD: Final = re.compile(rb"([^:\r\n]*):[ \t]*(.*?)[ \t]*(\r?\n)\Z", re.DOTALL)
 
 
 class RewrittenRequest(msgspec.Struct, frozen=True):
@@ -221,17 +220,16 @@ def _without_upgrade(value: str) -> str | None:
 def _changed(lines: list[bytes], changes: dict[str, _Change]) -> bytes:
     out = []
     for line in lines:
-        found = _FIELD.match(line)
-        change = None
-        if found is not None:
-            change = changes.get(found[1].decode("iso-8859-1").strip().lower())
-        if found is None or change is None:
+        name, colon, rest = line.partition(b":")
+        change = changes.get(name.decode("iso-8859-1").strip().lower()) if colon else None
+        if change is None:
             out.append(line)
             continue
-        value = found[2].decode("iso-8859-1")
+        end = b"\r\n" if rest.endswith(b"\r\n") else b"\n"
+        value = rest.removesuffix(end).strip(b" \t").decode("iso-8859-1")
         new = change(value)
         if new == value:
             out.append(line)
         elif new is not None:
-            out.append(found[1] + b": " + new.encode("iso-8859-1") + found[3])
+            out.append(name + b": " + new.encode("iso-8859-1") + end)
     return b"".join(out)

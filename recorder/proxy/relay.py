@@ -31,6 +31,7 @@ Dial: TypeAlias = Callable[[], Awaitable[tuple[trio.abc.Stream, str | None]]]
 
 _Passed: TypeAlias = list[bytes | PassedHead]
 
+_TLS_RECORDS: Final = (b"\x14", b"\x15", b"\x16", b"\x17")
 _GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
@@ -97,12 +98,14 @@ class Relay:
         finally:
             self._progress.open -= 1
             self._progress.open_sockets -= self._is_socket
+            # An end in order would say that a body of unknown size is whole (RFC 9112 section 8).
+            reset = self._reset_by is not None or (stopped and self._observer.unanswered)
             try:
                 self._write_closed(stopped=stopped)
             finally:
                 with trio.CancelScope(shield=True):
                     for leg in self._legs():
-                        await leg.close(reset=self._reset_by is not None)
+                        await leg.close(reset=reset)
 
     @property
     def _over(self) -> bool:
@@ -149,6 +152,9 @@ class Relay:
         if to_client:
             await self._client.send(to_client)
         # The client's too where it was held until the server's answer told what it is.
+        if self._upstream is None and not passed["client"] and _is_no_http(data):
+            # It would wait for the end of a head that never comes.
+            passed["client"].append(data)
         if not passed["client"]:
             return
         if self._upstream is None:
@@ -329,6 +335,13 @@ class Relay:
             return ""
         code, reason = self._close_frame.code, self._close_frame.reason or ""
         return "close no code" if code is None else f"close {code} {reason}".rstrip()
+
+
+def _is_no_http(data: bytes) -> bool:
+    """Whether a chunk cannot stand in the head of a request: the first bytes of TLS and the like
+    (RFC 8446 section 5.1).
+    """
+    return data[:1] in _TLS_RECORDS
 
 
 def _refusal(first: bytes | PassedHead) -> tuple[int, str, str] | None:
