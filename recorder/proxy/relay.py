@@ -82,6 +82,7 @@ class Relay:
         self._answered_itself = False
         self._must_close_when_answered = False
         self._end_is_due = False
+        self._is_answering = False
         self._relaying = trio.CancelScope()
 
     async def run(self) -> None:
@@ -125,6 +126,8 @@ class Relay:
                 self._reset(sender)
                 return
             self._progress.bytes[sender] += len(data)
+            if sender == "server":
+                self._is_answering = bool(data)
             target = self._upstream if sender == "client" else self._client
             try:
                 if data and target is not None and self._observer.passes(sender):
@@ -137,7 +140,9 @@ class Relay:
                 if not data:
                     await self._pass_end(sender)
                     return
-                if self._must_close_when_answered and not self._observer.unanswered:
+                if sender == "server":
+                    self._is_answering = False
+                if self._must_close_when_answered and not self._is_answer_due:
                     self._relaying.cancel()
             except _GONE:
                 self._reset("server" if sender == "client" else "client")
@@ -149,9 +154,17 @@ class Relay:
         passed = self._observer.passed
         to_client, got = self._changed_responses(passed["server"])
         self._record(entries, got)
-        if to_client:
-            await self._client.send(to_client)
-        # The client's too where it was held until the server's answer told what it is.
+        if sender == "server":
+            # The client's goes first where it was held until the answer told what it is: what the
+            # client sends, or ends, from now on must stay behind it.
+            if passed["client"]:
+                assert self._upstream is not None
+                await self._upstream.send(self._changed_requests(passed["client"], self._upstream))
+            if to_client:
+                await self._client.send(to_client)
+            if self._end_is_due:
+                await self._pass_end("client")
+            return
         if self._upstream is None and not passed["client"] and _is_no_http(data):
             # It would wait for the end of a head that never comes.
             passed["client"].append(data)
@@ -166,8 +179,11 @@ class Relay:
             assert self._upstream is not None
             nursery.start_soon(self._relay, "server", self._upstream, nursery)
         await self._upstream.send(self._changed_requests(passed["client"], self._upstream))
-        if self._end_is_due and sender == "server":
-            await self._pass_end("client")
+
+    @property
+    def _is_answer_due(self) -> bool:
+        """Whether the client waits for an answer, or has not got all of one yet."""
+        return self._observer.unanswered or self._is_answering
 
     async def _pass_end(self, sender: Sender) -> None:
         """``sender`` sends nothing more: tell the other side, if it can be told."""
@@ -180,11 +196,7 @@ class Relay:
             self._end_is_due = True
         elif target.half_closes:
             await target.send_eof()
-        elif (
-            sender == "client"
-            and self._observer.unanswered
-            and not self._observer.is_inside("client")
-        ):
+        elif sender == "client" and self._is_answer_due and not self._observer.is_inside("client"):
             self._must_close_when_answered = True
         else:
             self._relaying.cancel()
