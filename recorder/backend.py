@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -17,7 +17,7 @@ SOCKET_PATH = "/api/socket"
 
 class Backend(msgspec.Struct, frozen=True):
     """A backend's address. ``prefix`` is a path in front of ``/api`` where a proxy mounts it there,
-    else empty.
+    else empty. Both are as they stand on the wire, ASCII (RFC 3490; RFC 3986 section 2.1).
     """
 
     tls: bool
@@ -46,7 +46,7 @@ class Backend(msgspec.Struct, frozen=True):
         if not parts.hostname:
             raise ValueError("the URL names no host")
         try:
-            parts.hostname.encode("idna")
+            host = parts.hostname.encode("idna").decode("ascii")
         except UnicodeError:
             raise ValueError("the URL's host is no name and no IP address") from None
         if parts.query or parts.fragment:
@@ -63,7 +63,8 @@ class Backend(msgspec.Struct, frozen=True):
             if path.endswith(known):
                 path = path.removesuffix(known)
                 break
-        return cls(tls=tls, host=parts.hostname, port=port or (443 if tls else 80), prefix=path)
+        prefix = quote(path, safe="/%:@!$&'()*+,;=~")
+        return cls(tls=tls, host=host, port=port or (443 if tls else 80), prefix=prefix)
 
     @property
     def authority(self) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -46,14 +48,18 @@ def conduct(
     """
     failure: RecorderError | None = None
     result: _T | None = None
-    try:
-        result = trio.run(partial(beside.run, work, stop=stop))
-    except RecorderError as error:
-        failure = error
-    except BaseException:
-        recording.abort()
-        raise
-    recording.close(failure)
+    with _without_being_ended_by_sigusr1():
+        try:
+            result = trio.run(partial(beside.run, work, stop=stop))
+        except RecorderError as error:
+            failure = error
+        except BaseException:
+            recording.abort()
+            raise
+        try:
+            recording.close(failure)
+        except RecorderError as error:
+            failure = error
     told = ending(result)
     # What a failed disk holds, its error says; the counts here are of what was handed to it.
     is_known = bool(recording.sink.entries) and not isinstance(failure, DiskFailed)
@@ -67,3 +73,15 @@ def conduct(
             say(line)
     if failure is not None:
         raise failure
+
+
+@contextmanager
+def _without_being_ended_by_sigusr1() -> Iterator[None]:
+    """Who asks to save just before or after there is somebody to hear it must not kill us: that is
+    what the system does with SIGUSR1 otherwise.
+    """
+    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)

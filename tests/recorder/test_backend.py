@@ -104,3 +104,8 @@ def test_credentials_in_a_url_are_refused_and_not_shown(url: str) -> None:
         Backend.parse(url)
     assert "hunter2" not in str(caught.value)
     assert "me:" not in str(caught.value)
+
+
+def test_what_is_not_ascii_stands_as_on_the_wire() -> None:
+    backend = Backend.parse("https://bücher.example/日本/a%20b")
+    assert backend.http_url == "https://xn--bcher-kva.example/%E6%97%A5%E6%9C%AC/a%20b"
