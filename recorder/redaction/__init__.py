@@ -19,6 +19,8 @@ module          what it knows
 ``edits``       what a profile replaces beyond secrets
 ``masker``      what was learnt, numbered and counted
 ``codings``     gzip, deflate and zstd
+``windows``     a text that comes in pieces
+``streamed``    long and slow bodies
 ``entries``     the texts of each kind of entry, heads
 ``redactor``    order, time, what must be held
 ``share``       the profile of that name: pseudonyms, places

@@ -33,6 +33,8 @@ from recorder.redaction.edits import Transform
 from recorder.redaction.kinds import Spans, field_spans, form_spans, url_spans
 from recorder.redaction.masker import Masker
 from recorder.redaction.rules import INCOMPLETE, OPAQUE, WHOLE_MARK, mark
+from recorder.redaction.streamed import Stream, is_opaque, stream_of
+from recorder.redaction.windows import Amount
 from recorder.wire.frames import Frame
 
 __all__ = ["AnyEntry", "EntryMasker"]
@@ -129,6 +131,30 @@ class EntryMasker:
         may hold goes on in further pieces.
         """
         return self._body(entries) if isinstance(entries[0], Body) else self._fragments(entries)
+
+    def is_opaque(self, entry: Body) -> bool:
+        """Whether nothing can be told of the body that begins with ``entry``."""
+        return is_opaque(self._reading(entry)[0], entry.data)
+
+    def stream(self, entries: list[Any]) -> Stream | None:
+        """How the body that begins with ``entries`` is masked as it comes; None if it must be
+        whole for that.
+        """
+        codings, kinds = self._reading(entries[0])
+        return stream_of(self.masker, codings, kinds, [entry.data for entry in entries])
+
+    def streamed(self, stream: Stream, entries: list[Any], amount: Amount) -> list[list[Body]]:
+        """For each of the oldest ``entries``, which ``stream`` holds, what stands in its place."""
+        out = []
+        for entry, new in zip(entries, stream.take(amount), strict=False):
+            self._forget_body(entry)
+            is_same = new == entry.data
+            out.append([self._changed(entry, {})] if is_same else [*self._within_limit(entry, new)])
+        return out
+
+    def _reading(self, entry: Body) -> tuple[list[str], tuple[Spans, ...]]:
+        """The content codings of a body, and how its text is read."""
+        return self._bodies.get((entry.connection, entry.exchange, entry.sender), ([], ()))
 
     def whole(self, entry: _P, rule: str) -> _P:
         """``entry`` with its whole payload masked."""
@@ -229,7 +255,7 @@ class EntryMasker:
 
     def _body(self, entries: list[Body]) -> list[list[Body]]:
         last = entries[-1]
-        codings, kinds = self._bodies.get((last.connection, last.exchange, last.sender), ([], ()))
+        codings, kinds = self._reading(last)
         self._forget_body(last)
         pieces = [entry.data for entry in entries]
         data = b"".join(pieces)

@@ -18,16 +18,26 @@ from recorder.redaction.edits import Transform
 from recorder.redaction.kinds import Span, Spans, form_spans, url_spans
 from recorder.redaction.rules import EMAIL, MARK, NUMBERED, OPAQUE, WHOLE_MARK, mark, rule_of_key
 from recorder.redaction.screen import may_hold_key
-from recorder.redaction.spans import basic_credentials, found_in, torn_spans
+from recorder.redaction.spans import basic_credentials, extents_in, found_in, torn_spans
 from recorder.redaction.views import View, plain, views_of
 
-__all__ = ["MAX_LEARNT", "MIN_LEARNT_CHARS", "MIN_TORN_CHARS", "Masker", "marked"]
+__all__ = [
+    "MAX_LEARNT",
+    "MAX_LEARNT_CHARS",
+    "MIN_LEARNT_CHARS",
+    "MIN_TORN_CHARS",
+    "Masker",
+    "marked",
+]
 
 MIN_LEARNT_CHARS: Final = 8
 """A shorter value is not looked for everywhere: too much else reads like it."""
 
 MIN_TORN_CHARS: Final = 4
 """So much of a learnt value at the end of a torn piece is taken for its beginning."""
+
+MAX_LEARNT_CHARS: Final = 8 * 1024
+"""A longer value is not looked for: it may be a piece of one that never ends."""
 
 MAX_LEARNT: Final = {"token": 256, "cookie": 64, "password": 64, "email": 64}
 """Each learnt value costs a search of every text. A peer that sends new ones with each message must
@@ -75,6 +85,8 @@ class Masker:
         # texts hold few of these.
         self._by_char: dict[str, list[tuple[str, str]]] = {}
         self._learnt_of_rule: dict[str, int] = {}
+        self.longest_chars = 0
+        """The length of the longest value to look for."""
 
     def count(self, rule: str) -> None:
         """One more value of ``rule`` was masked."""
@@ -102,6 +114,7 @@ class Masker:
     def _look_for(self, value: str, rule: str) -> None:
         if value not in self._learnt:
             self._learnt[value] = rule
+            self.longest_chars = max(self.longest_chars, len(value))
             rarest = sorted(set(value), key=_BY_RARITY.find)
             known = [char for char in rarest if char in self._by_char and char in _RARE]
             first = known[0] if known else rarest[0]
@@ -160,13 +173,13 @@ class Masker:
             if self._of_bytes is not None:
                 return self.opaque([data])[0]
         masked = (
-            self._masked_runs(text)
+            self.mask_runs(text)
             if encoding == "iso-8859-1" and is_binary(data)
             else self.mask(text, *kinds)
         )
         return data if masked is text else masked.encode(encoding, "replace")
 
-    def _masked_runs(self, text: str, *at_end: Spans, since: int = 0) -> str:
+    def mask_runs(self, text: str, *at_end: Spans, since: int = 0) -> str:
         """``text`` with each run of characters in it masked by itself, as far as it stands behind
         ``since``; ``at_end`` find spans at the end of the whole.
         """
@@ -199,19 +212,57 @@ class Masker:
             encoding = "iso-8859-1"
         whole, since = context + text, len(context)
         masked = (
-            self._masked_runs(whole, self._torn_at_end, since=since)
+            self.mask_runs(whole, self.torn_at_end, since=since)
             if encoding == "iso-8859-1" and is_binary(data)
-            else self.mask(whole, self._torn_at_end, since=since)
+            else self.mask(whole, self.torn_at_end, since=since)
         )
         return data if masked is whole else masked[len(context) :].encode(encoding, "replace")
 
-    def _torn_at_end(self, text: str) -> Iterator[Span]:
+    def torn_at_end(self, text: str) -> Iterator[Span]:
+        """What at the end of a torn text may be the beginning of a secret."""
         yield from torn_spans(text)
         for value, rule in self._learnt.items():
             for size in range(len(value) - 1, MIN_TORN_CHARS - 1, -1):
                 if text.endswith(value[:size]):
                     yield Span(len(text) - size, len(text), rule)
                     break
+
+    def extents(self, text: str, *kinds: Spans) -> Iterator[tuple[int, int, int]]:
+        """Where the secrets of ``text`` stand, each with what must be read to find it: where that
+        starts, and where the value starts and ends. What is torn reaches the end of the text.
+        """
+        for kind in kinds:
+            yield from ((span.start, span.start, span.end) for span in kind(text))
+        yield from extents_in(text)
+        for span in self._learnt_in(text):
+            yield span.start, span.start, span.end
+        for view in views_of(text) if "\\" in text or "%" in text else ():
+            for start, value, end in extents_in(view.text):
+                at, to = view.raw(value), view.raw(end)
+                to = to if view.keeps_strings else _end_in_string(text, at, to)
+                yield view.raw(start), at, to
+            for span in _mapped(text, view, self._learnt_in(view.text)):
+                yield span.start, span.start, span.end
+
+    def begun(self, text: str) -> int:
+        """Where at the end of ``text`` what may be the beginning of a learnt value starts, in any
+        spelling.
+        """
+        start = self._begun(text)
+        for view in views_of(text) if "\\" in text or "%" in text else ():
+            start = min(start, view.raw(self._begun(view.text)))
+        return start
+
+    def _begun(self, text: str) -> int:
+        longest = 0
+        for value in self._learnt if text else ():
+            size = value.rfind(text[-1], 0, len(value) - 1) + 1
+            while size > longest:
+                if text.endswith(value[:size]):
+                    longest = size
+                    break
+                size = value.rfind(text[-1], 0, size - 1) + 1
+        return len(text) - longest
 
     @property
     def hides_bytes(self) -> bool:
@@ -305,7 +356,7 @@ class Masker:
                         self._learn_some("cookie", pair.partition("=")[2].strip())
 
     def _learn_some(self, rule: str, value: str) -> None:
-        if len(value) < MIN_LEARNT_CHARS or value in self._learnt:
+        if not MIN_LEARNT_CHARS <= len(value) <= MAX_LEARNT_CHARS or value in self._learnt:
             return
         count = self._learnt_of_rule.get(rule, 0)
         if count < MAX_LEARNT.get(rule, 0):

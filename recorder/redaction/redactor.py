@@ -10,7 +10,7 @@ by first appearance and what an entry teaches holds for all entries after it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -21,13 +21,17 @@ from recorder.redaction.entries import AnyEntry, EntryMasker
 from recorder.redaction.kinds import url_spans
 from recorder.redaction.masker import marked
 from recorder.redaction.rules import INCOMPLETE
+from recorder.redaction.streamed import TELLING_BYTES, Stream
+from recorder.redaction.windows import SLICE_BYTES, Amount
 
-__all__ = ["MAX_HELD_BYTES", "Redactor"]
+__all__ = ["BODY_HOLD_S", "MAX_HELD_BYTES", "Redactor"]
 
 MAX_HELD_BYTES: Final = 64 * 1024 * 1024
 """The most payload that waits for messages and bodies to become complete; above it the oldest is
 given up.
 """
+BODY_HOLD_S: Final = 0.25
+"""So long a piece of a body waits for the rest of it, before the body is masked as it comes."""
 
 _Key: TypeAlias = tuple[Any, ...]
 
@@ -37,16 +41,40 @@ class _Group:
     masked whole.
     """
 
-    __slots__ = ("broken", "complete", "entries", "masked", "since_ns")
+    __slots__ = ("amount", "at_once", "broken", "complete", "entries", "in_windows", "masked",
+                 "since_ns", "size_bytes", "stream", "template", "waits")  # fmt: skip
 
-    def __init__(self, since_ns: int | None, *, broken: bool = False) -> None:
+    def __init__(
+        self, since_ns: int | None, *, broken: bool = False, in_windows: bool = False
+    ) -> None:
         self.since_ns = since_ns
         self.broken = broken
         self.complete = False
+        # Of those entries nothing is masked; of a body that is masked as it comes, `stream` has
+        # them.
         self.entries: list[AnyEntry] = []
-        # For each entry what stands in its place, once the group is complete and at the head of the
-        # queue.
-        self.masked: deque[list[AnyEntry]] | None = None
+        self.size_bytes = 0
+        # For each further entry in the queue what stands in its place.
+        self.masked: deque[Sequence[AnyEntry]] = deque()
+        self.in_windows = in_windows
+        self.at_once = False
+        # What came does not tell how to read it.
+        self.waits = False
+        self.stream: Stream | None = None
+        self.amount: Literal["torn", "end"] = "end"
+        self.template: AnyEntry | None = None
+
+    def add(self, entry: AnyEntry) -> None:
+        if not self.entries:
+            self.since_ns = entry.offset_ns
+        self.entries.append(entry)
+        if self.size_bytes < TELLING_BYTES:
+            self.waits = False
+        self.size_bytes += _size(entry)
+        self.template = entry
+        if self.stream is not None:
+            assert isinstance(entry, Body)
+            self.stream.add(entry.data)
 
     def give_up(self) -> None:
         self.broken = True
@@ -64,8 +92,16 @@ class Redactor:
     A fragmented message, and a body in several pieces, is held until it is complete, and with it
     all that comes after. What is not complete after ``hold_s`` seconds by the offsets of later
     entries or :meth:`expire`, when more than :data:`MAX_HELD_BYTES` wait, or at :meth:`close`, is
-    masked whole. ``taken`` holds the highest number of each rule that a resumed recording has used
-    (see :func:`~recorder.redaction.rules.highest_numbers`).
+    masked whole.
+
+    Not so a body, where there is no ``transform``: of it no more than
+    :data:`~recorder.redaction.windows.SLICE_BYTES` and one more piece are held, and no longer than
+    :data:`BODY_HOLD_S` (nor than ``hold_s``); then it is masked as it comes
+    (:mod:`~recorder.redaction.streamed`). What may be the beginning of a secret at the end of a
+    piece goes with the next piece, or in one of its own when the connection ends.
+
+    ``taken`` holds the highest number of each rule that a resumed recording has used (see
+    :func:`~recorder.redaction.rules.highest_numbers`).
 
     No I/O and no clock. The caller feeds every entry in order, writes what it gets, and calls
     :meth:`close` at the end.
@@ -86,6 +122,8 @@ class Redactor:
         self._profile = profile
         self._key_id = key_id
         self._hold_ns = round(hold_s * 1e9)
+        self._body_hold_ns = round(min(hold_s, BODY_HOLD_S) * 1e9)
+        self._in_windows = transform is None and profile != "share"
         if profile != "share":
             of_bytes = None
         elif of_bytes is None:
@@ -108,7 +146,10 @@ class Redactor:
         held by time.
         """
         group = self._queue[0][1] if self._queue else None
-        return None if group is None or group.since_ns is None else group.since_ns + self._hold_ns
+        if group is None or group.since_ns is None:
+            return None
+        as_it_comes = group.in_windows and not group.waits
+        return group.since_ns + (self._body_hold_ns if as_it_comes else self._hold_ns)
 
     def header(self) -> Redaction:
         """What the recording's header says of this redaction."""
@@ -162,7 +203,7 @@ class Redactor:
         if group is None and not self._queue:
             return [self._entries.alone(entry)]
         if group is not None and not group.broken:
-            group.entries.append(entry)
+            group.add(entry)
         self._queue.append((entry, group))
         self._held_bytes += _size(entry)
         return self._released()
@@ -176,9 +217,8 @@ class Redactor:
 
     def close(self) -> list[AnyEntry]:
         """Give up whatever is incomplete; return all that is held. Nothing is held after it."""
-        for group in self._open.values():
-            group.give_up()
-        self._open.clear()
+        for key in list(self._open):
+            self._end(key, self._now_ns)
         return self._released()
 
     # Holding
@@ -193,15 +233,34 @@ class Redactor:
             if group is None:
                 if entry.last:
                     return None
-                group = self._open[key] = _Group(entry.offset_ns)
+                group = self._open[key] = _Group(entry.offset_ns, in_windows=self._in_windows)
+                group.at_once = self._in_windows and self._entries.is_opaque(entry)
             if entry.last:
                 group.complete = True
                 del self._open[key]
             return group
         if type(entry) is Closed:
             for key in [key for key in self._open if key[1] == entry.connection]:
-                self._open.pop(key).give_up()
+                self._end(key, entry.offset_ns)
         return None
+
+    def _end(self, key: _Key, offset_ns: int | None) -> None:
+        """Nothing more will come of a message or body."""
+        group = self._open.pop(key)
+        if group.in_windows:
+            group.complete = True
+            group.amount = "torn"
+            if not group.entries and group.stream is not None and group.stream.held_bytes:
+                # What is left over has no entry to go with.
+                assert isinstance(group.template, Body)
+                rest = msgspec.structs.replace(
+                    group.template, text="", base64=None, offset_ns=offset_ns, first_ns=None,
+                    extra={},
+                )  # fmt: skip
+                group.add(rest)
+                self._queue.append((rest, group))
+        else:
+            group.give_up()
 
     def _fragment_group(self, frame: FrameEntry) -> _Group | None:
         opcode = frame.opcode
@@ -233,12 +292,10 @@ class Redactor:
         queue = self._queue
         while queue:
             entry, group = queue[0]
-            if group is not None and not group.complete and not group.broken:
-                due_ns = self.due_ns
-                late = due_ns is not None and self._now_ns is not None and self._now_ns >= due_ns
-                if not late and self._held_bytes <= MAX_HELD_BYTES:
+            if group is not None and not group.masked and not group.broken:
+                self._mask(group)
+                if not group.masked and not group.broken:
                     break
-                group.give_up()
             queue.popleft()
             self._held_bytes -= _size(entry)
             if group is None:
@@ -247,10 +304,43 @@ class Redactor:
                 assert isinstance(entry, (FrameEntry, Body))
                 out.append(self._entries.whole(entry, INCOMPLETE))
             else:
-                if group.masked is None:
-                    group.masked = deque(self._entries.joined(group.entries))
                 out += group.masked.popleft()
         return out
+
+    def _mask(self, group: _Group) -> None:
+        """Mask the group at the head of the queue, or as much of it as may go, or give it up."""
+        if group.complete and group.stream is None and group.amount == "end":
+            group.masked.extend(self._entries.joined(group.entries))
+            return
+        due_ns = self.due_ns
+        late = due_ns is not None and self._now_ns is not None and self._now_ns >= due_ns
+        late = late or self._held_bytes > MAX_HELD_BYTES
+        if group.in_windows and not group.waits:
+            if group.complete:
+                self._mask_windows(group, group.amount)
+            elif late or group.at_once:
+                self._mask_windows(group, "now")
+            elif group.size_bytes > SLICE_BYTES:
+                self._mask_windows(group, "ahead")
+        elif late or group.complete:
+            group.give_up()
+
+    def _mask_windows(self, group: _Group, amount: Amount) -> None:
+        if group.stream is None:
+            group.stream = self._entries.stream(group.entries)
+        if group.stream is not None:
+            done = self._entries.streamed(group.stream, group.entries, amount)
+            del group.entries[: len(done)]
+            group.size_bytes = sum(map(_size, group.entries))
+            group.since_ns = group.entries[0].offset_ns if group.entries else None
+            group.masked.extend(done)
+        elif group.complete:
+            group.give_up()
+        elif group.size_bytes == 0:
+            group.masked.extend(self._entries.joined(group.entries))
+            group.entries.clear()
+        else:
+            group.waits = True
 
 
 def _size(entry: AnyEntry) -> int:

@@ -12,11 +12,19 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from recorder.redaction.kinds import Span, all_of, authorization_spans, cookie_spans, field_spans
+from recorder.redaction.kinds import (
+    Span,
+    Spans,
+    all_of,
+    authorization_spans,
+    cookie_spans,
+    field_spans,
+)
 from recorder.redaction.rules import (
     BASIC,
     BEARER,
     DOMAIN,
+    INCOMPLETE,
     JWT,
     LOCAL_PART,
     USERINFO,
@@ -24,9 +32,9 @@ from recorder.redaction.rules import (
     rule_of_value,
     shape_under_key,
 )
-from recorder.redaction.screen import clues
+from recorder.redaction.screen import Clues, clues
 
-__all__ = ["basic_credentials", "found_in", "torn_spans"]
+__all__ = ["basic_credentials", "extents_in", "found_in", "torn_spans"]
 
 # A name, the quote that may end it, and `:` or `=`. Not `==`, `=>` and `::` of program text.
 _NAMED: Final = re.compile(r"(?<![\w-])([\w-]++)(?:\]?([\"']?))\s*+(?:[=:](?![=>:]))[ \t\r\n]*+")
@@ -41,6 +49,9 @@ _JSON_TOKEN: Final = re.compile(
 )
 _MAX_PEEK_CHARS: Final = 256
 _FLAT_LIST: Final = re.compile(r'\[(?:"(?:[^"\\]|\\.)*+"|[^"\[\]{}]++)*+\]', re.DOTALL)
+_TORN_LIST: Final = re.compile(
+    r'\[(?:"(?:[^"\\]|\\.)*+"|[^"\[\]{}]++)*+(?:"(?:[^"\\]|\\.)*+\\?)?+\Z', re.DOTALL
+)
 _WORD: Final = re.compile(r"([^\s&\"'<>\\]++)")
 # RFC 6265 4.1.1 ends a cookie's value there; `?`, `&` and `#` end a session id in a URL.
 _COOKIE_WORD: Final = re.compile(r"([^\s;,&?#\"'<>\\]++)")
@@ -70,7 +81,12 @@ def found_in(text: str) -> Iterator[Span]:
         yield from _named_spans(text)
     if may_hold.listed:
         yield from _pair_spans(text)
-        yield from _form_part_spans(text)
+    yield from _other_spans(text, may_hold)
+
+
+def _other_spans(text: str, may_hold: Clues, *, torn: bool = False) -> Iterator[Span]:
+    if may_hold.listed:
+        yield from _form_part_spans(text, torn=torn)
     if may_hold.basic:
         for found in BASIC.finditer(text):
             # "Basic" is a word, too: RFC 7617 encodes `user:password`.
@@ -95,6 +111,24 @@ def found_in(text: str) -> Iterator[Span]:
             # What looks like an address in `https://user:password@host` is none.
             if start < at and at not in ends:
                 yield Span(start, found.end(), "email")
+
+
+def extents_in(text: str) -> Iterator[tuple[int, int, int]]:
+    """Where every secret of :func:`found_in` stands with what tells of it: where that starts, and
+    where the value starts and ends. In a torn text that is its end.
+    """
+    may_hold = clues(text)
+    if may_hold.name:
+        for found, end, _ in _named(text):
+            # A value of which only the quote is there has begun.
+            begins_last = found.end() + 1 >= len(text)
+            yield found.start(), found.end(), len(text) if begins_last else end
+    if may_hold.listed:
+        for found, value, _ in _pairs(text):
+            yield found.start(), found.start(value), found.end()
+    for span in _other_spans(text, may_hold, torn=True):
+        # A part of a form ends before what ends it.
+        yield span.start, span.start, min(span.end + len("\r\n--"), len(text))
 
 
 def basic_credentials(blob: str) -> str | None:
@@ -122,9 +156,16 @@ def torn_spans(text: str) -> Iterator[Span]:
 
 
 def _named_spans(text: str) -> Iterator[Span]:
+    for _, _, spans in _named(text):
+        yield from spans
+
+
+def _named(text: str) -> Iterator[tuple[re.Match[str], int, list[Span]]]:
+    """Each name that tells of a secret, where what stands under it ends, and its spans."""
     # A name inside a value that is taken out already is passed over; else `token=token=…` would
     # take quadratic time.
     done = 0
+    is_torn = False
     for found in _NAMED.finditer(text):
         at = found.start()
         if at < done:
@@ -140,6 +181,9 @@ def _named_spans(text: str) -> Iterator[Span]:
             # Objects are looked into, name by name.
             opening = text[found.end() : found.end() + 1]
             if opening == "{" or (opening == "[" and not _FLAT_LIST.match(text, found.end())):
+                if opening == "[" and not is_torn and _TORN_LIST.match(text, found.end()):
+                    is_torn = True
+                    yield found, len(text), []
                 continue
             if not found[2] and not _has_shape(text, found.end(), shape[1]):
                 continue
@@ -153,7 +197,10 @@ def _named_spans(text: str) -> Iterator[Span]:
             spans = [span for span in spans if shape[1].fullmatch(text, span.start, span.end)]
         if spans or shape is None:
             done = end
-            yield from spans
+            yield found, end, spans
+        elif end >= len(text):
+            # More of it may have the shape.
+            yield found, end, []
 
 
 def _has_shape(text: str, at: int, shape: re.Pattern[str]) -> bool:
@@ -168,6 +215,12 @@ def _has_shape(text: str, at: int, shape: re.Pattern[str]) -> bool:
 
 
 def _pair_spans(text: str) -> Iterator[Span]:
+    for found, value, kind in _pairs(text):
+        yield from _moved(kind(found[value]), found.start(value))
+
+
+def _pairs(text: str) -> Iterator[tuple[re.Match[str], str, Spans]]:
+    """Each pair, the group of its value, and how the secrets in that are found."""
     for found in _STRING_PAIR.finditer(text):
         value = "value" if found["name"] is not None else "stands"
         name = found["name"] or found["named"]
@@ -177,7 +230,7 @@ def _pair_spans(text: str) -> Iterator[Span]:
         # A list of two names is no field.
         if kind is None or rule_of_key(found[value]) is not None:
             continue
-        yield from _moved(kind(found[value]), found.start(value))
+        yield found, value, kind
 
 
 def _moved(spans: Iterable[Span], by: int) -> Iterator[Span]:
@@ -235,7 +288,10 @@ def _scalar_spans(text: str, at: int, rule: str, quote: str) -> tuple[list[Span]
     return spans, len(text)
 
 
-def _form_part_spans(text: str) -> Iterator[Span]:
+def _form_part_spans(text: str, *, torn: bool = False) -> Iterator[Span]:
+    """The parts under names of secrets; of a ``torn`` text also the last one, if its value may
+    become a secret.
+    """
     at = 0
     while (empty := _EMPTY_LINE.search(text, at)) is not None:
         start = max(at, empty.start() - _MAX_PART_HEAD_CHARS)
@@ -246,8 +302,10 @@ def _form_part_spans(text: str) -> Iterator[Span]:
         for name in names:
             rule = rule_of_key(name)
             if rule is None and shape_under_key(name) is not None:
-                value = text[start : _end_of_part(text, start, start + _MAX_PEEK_CHARS)]
-                rule = rule_of_value(name, value)
+                end = _end_of_part(text, start, start + _MAX_PEEK_CHARS)
+                rule = rule_of_value(name, text[start:end])
+                if torn and rule is None and end >= len(text):
+                    rule = INCOMPLETE
             if rule is not None:
                 at = _end_of_part(text, start, len(text))
                 yield Span(start, at, rule, named=True)
