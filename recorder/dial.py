@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 from pathlib import Path
 from typing import Final
@@ -11,7 +13,7 @@ import trio
 from recorder.backend import Backend
 from recorder.errors import CannotRead, Unreachable
 
-__all__ = ["client_tls", "open_stream"]
+__all__ = ["client_tls", "open_stream", "why_not_connected"]
 
 _CONNECT_TIMEOUT_S: Final = 30.0
 
@@ -55,7 +57,7 @@ async def _open(
     try:
         tcp = await trio.open_tcp_stream(backend.host, backend.port)
     except OSError as error:
-        raise Unreachable(f"{where}: cannot connect: {error}") from error
+        raise Unreachable(f"{where}: cannot connect: {why_not_connected(error)}") from error
     if not backend.tls:
         return tcp, None
     stream = trio.SSLStream(tcp, tls, server_hostname=backend.host, https_compatible=True)
@@ -67,6 +69,25 @@ async def _open(
             raise
         raise Unreachable(f"{where}: the TLS handshake failed: {_why(error)}") from error
     return stream, str(stream.version())
+
+
+def why_not_connected(error: BaseException) -> str:
+    """Why TCP failed, as the system says it; of several addresses, why the first did."""
+    cause: BaseException | None = error
+    words = str(error)
+    while cause is not None:
+        if isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+            continue
+        if isinstance(cause, ssl.SSLError):
+            return str(cause)
+        if isinstance(cause, OSError) and cause.errno is not None:
+            # trio puts an address into strerror; names that cannot be resolved have codes apart.
+            is_name = isinstance(cause, socket.gaierror)
+            words = str(cause.strerror) if is_name else os.strerror(cause.errno)
+        words = words or str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return words
 
 
 def _why(error: trio.BrokenResourceError) -> str:

@@ -15,6 +15,7 @@ import msgspec
 
 from recorder.backend import SESSION_PATH, SOCKET_PATH, Backend
 from recorder.credentials import Credentials
+from recorder.dial import why_not_connected
 from recorder.entries import body_entries
 from recorder.errors import ConnectionLost, LoginRefused, Unreachable
 from recorder.model import Body, Closed, KnownEntry, Open, Request, Response
@@ -116,9 +117,13 @@ class TrackHttp:
                 f"{response.status_code} {response.reason_phrase}: "
                 + body.decode("utf-8", "replace").strip().partition("\n")[0][:200]
             ).removesuffix(": ")
+            advice = (
+                "check the email and the password"
+                if response.status_code in (400, 401, 403)
+                else "is this a Track backend? `track-recorder check` tries it step by step"
+            )
             raise LoginRefused(
-                f"{self._backend.http_url}{SESSION_PATH} refused the login: {shown};"
-                " check the email and the password"
+                f"{self._backend.http_url}{SESSION_PATH} refused the login: {shown}; {advice}"
             )
         if self.cookie_header() is None:
             raise LoginRefused(
@@ -270,10 +275,7 @@ def _why(error: httpx.TransportError) -> str:
     """Why it failed, in words: those of the error itself, or of what is behind it."""
     if isinstance(error, httpx.TimeoutException):
         return f"timed out after {_TIMEOUT_S:.0f} s"
-    cause: BaseException | None = error
-    while cause is not None and not str(cause):
-        cause = cause.__cause__ or cause.__context__
-    return str(cause or type(error).__name__)
+    return why_not_connected(error) or type(error).__name__
 
 
 def _pairs(headers: httpx.Headers) -> list[tuple[str, str]]:

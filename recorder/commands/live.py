@@ -108,8 +108,8 @@ async def run_beside(
     stop: Callable[[], None],
     show: Callable[[], Awaitable[None]],
 ) -> _T:
-    """Do ``work`` while ``sink`` is kept durable and ``show`` shows progress; SIGINT and SIGTERM
-    call ``stop``, upon which ``work`` should return.
+    """Do ``work`` while ``sink`` is kept durable and ``show`` shows progress; SIGINT, SIGTERM and
+    SIGHUP call ``stop``, upon which ``work`` should return.
 
     Raises what ``work`` raises, and DiskFailed once the recording cannot be written; one error of
     ours, never a group.
@@ -118,7 +118,7 @@ async def run_beside(
     failures: list[RecorderError] = []
 
     async def stop_on_signals() -> None:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with trio.open_signal_receiver(*_stop_signals()) as signals:
             async for _ in signals:
                 stop()
 
@@ -139,6 +139,12 @@ async def run_beside(
     if failures:
         raise failures[0]
     return results[0]
+
+
+def _stop_signals() -> list[signal.Signals]:
+    """SIGHUP too, the end of a remote terminal, unless nohup had it ignored."""
+    ends = [signal.SIGINT, signal.SIGTERM]
+    return ends if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [*ends, signal.SIGHUP]
 
 
 async def _in_thread(function: Callable[..., _T], *arguments: object) -> _T:

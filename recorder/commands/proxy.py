@@ -19,6 +19,7 @@ from recorder.commands.output import LiveRecording, OutputOptions, output_option
 from recorder.commands.redaction_options import RedactionOptions, redaction_options
 from recorder.console import out, say
 from recorder.dial import client_tls
+from recorder.errors import Unreachable
 from recorder.listening import open_listeners
 from recorder.proxy import Proxy
 from recorder.tls import context_from_files, self_signed_context
@@ -114,6 +115,7 @@ def proxy_command(
         facts=proxy.progress.facts,
         about={"mode": "proxy", "upstream": backend.http_url},
     )
+    proxy.progress.on_problem = partial(beside.tell, "problem")
     # At a terminal it stands above the lines that are kept up to date. A script looks for it on
     # stdout.
     is_told = live.manner == "json" or (live.manner == "terminal" and sys.stdout.isatty())
@@ -121,6 +123,10 @@ def proxy_command(
 
     async def serve() -> None:
         own, listeners = await _listen(host, port, tls=clients_tls is not None)
+        if own.port == backend.port and _is_loopback(own.host) and _is_loopback(backend.host):
+            raise Unreachable(
+                f"{backend.http_url} is this proxy itself; --upstream names the backend"
+            )
         # Whoever listens here has the port: from now on the recording takes the place of another.
         recording.keep()
         announce(f"{own.http_url} -> {backend.http_url}")
@@ -132,9 +138,7 @@ def proxy_command(
         beside,
         serve,
         stop=proxy.stop,
-        ending=lambda _: Ending(
-            "told to stop", _summary(proxy, recording), proxy.progress.problems[:5]
-        ),
+        ending=lambda _: Ending("told to stop", _summary(proxy, recording), []),
     )
 
 
@@ -177,4 +181,5 @@ def _summary(proxy: Proxy, recording: LiveRecording) -> list[str]:
         f" sockets {progress.sockets}",
         f"frames: from the server {progress.frames['server']},"
         f" from clients {progress.frames['client']}",
+        *([f"problems: {progress.problems}"] if progress.problems else []),
     ]

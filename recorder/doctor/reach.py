@@ -6,7 +6,6 @@ import errno
 import ipaddress
 import socket
 from typing import Final
-from urllib.parse import quote
 
 import msgspec
 import trio
@@ -26,7 +25,7 @@ _NO_IPV6: Final = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 async def url_step(visit: Visit) -> Result:
     """Read the URL; sets ``backend``."""
     try:
-        backend = Backend.parse(visit.url)
+        visit.backend = Backend.parse(visit.url)
     except ValueError as error:
         return fail(
             "url",
@@ -34,12 +33,6 @@ async def url_step(visit: Visit) -> Result:
             means="This is no address of a backend.",
             do="Give its base URL, as https://track.example.com.",
         )
-    # As they stand on the wire: RFC 3490, and RFC 3986 section 2.1.
-    visit.backend = msgspec.structs.replace(
-        backend,
-        host=backend.host.encode("idna").decode("ascii"),
-        prefix=quote(backend.prefix, safe="/%:@!$&'()*+,;=~"),
-    )
     seen = [f"{visit.backend.http_url}, its socket {visit.backend.socket_url}"]
     if visit.backend.prefix:
         seen.append(f"the API is behind the path {visit.backend.prefix}")

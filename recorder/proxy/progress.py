@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
 
 from recorder.wire.frames import Sender
 
-__all__ = ["KEPT_PROBLEMS", "ProxyProgress"]
-
-KEPT_PROBLEMS: Final = 100
+__all__ = ["ProxyProgress"]
 
 
 class ProxyProgress:
@@ -24,13 +22,15 @@ class ProxyProgress:
         self.frames: dict[Sender, int] = {"client": 0, "server": 0}
         self.bytes: dict[Sender, int] = {"client": 0, "server": 0}
         """What was relayed."""
-        self.problems: list[str] = []
-        """What went wrong, in words; the first hundred."""
+        self.problems = 0
+        """How often something went wrong."""
+        self.on_problem: Callable[[str], object] = _ignore
+        """Told what went wrong, in words, at once."""
 
     def problem(self, words: str) -> None:
-        """Something went wrong that the person at the terminal should know."""
-        if len(self.problems) < KEPT_PROBLEMS:
-            self.problems.append(words)
+        """Something went wrong that whoever watches should know."""
+        self.problems += 1
+        self.on_problem(words)
 
     def line(self) -> str:
         """The counts in one line; two spaces stand between its parts."""
@@ -56,5 +56,9 @@ class ProxyProgress:
             "frames_from_server": self.frames["server"],
             "bytes_from_client": self.bytes["client"],
             "bytes_from_server": self.bytes["server"],
-            "problems": len(self.problems),
+            "problems": self.problems,
         }
+
+
+def _ignore(_: str) -> None:
+    return None
