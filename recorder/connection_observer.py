@@ -212,11 +212,17 @@ class ConnectionObserver:
         ]
 
     def _unanswered(self, offset_ns: int | None) -> list[KnownEntry]:
-        """The server has ended: what is held behind an upgrade request is nothing known."""
+        """The server has ended: what is held behind an upgrade request, and what comes, is nothing
+        known.
+        """
         client = self._halves["client"]
         held, client.held = client.held, b""
         why = "behind an upgrade request that was not answered"
-        return self._give_up("client", why, held, offset_ns) if held else []
+        if held:
+            return self._give_up("client", why, held, offset_ns)
+        if client.next == "answer":
+            client.next, client.why = "nothing", why
+        return []
 
     def _feed(
         self, sender: Sender, data: bytes, offset_ns: int | None, first_ns: int | None = None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import logging
+from collections.abc import Callable, Iterator
 
 import trio
 
 from recorder.errors import Unreachable
 
-__all__ = ["open_listeners"]
+__all__ = ["accept_troubles", "open_listeners"]
 
 
 async def open_listeners(
@@ -26,3 +29,27 @@ async def open_listeners(
         of_port = getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EACCES)
         advice = if_taken if of_port else if_unknown
         raise Unreachable(f"cannot listen on {host}:{port}: {why}; {advice}") from error
+
+
+@contextlib.contextmanager
+def accept_troubles(tell: Callable[[str], object]) -> Iterator[None]:
+    """Tell in words what trio logs with a traceback, ten times a second: that there are no file
+    descriptors for a further connection, which waits.
+    """
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            error = record.exc_info[1] if record.exc_info else None
+            why = getattr(error, "strerror", None) or record.getMessage()
+            tell(f"connections wait to be accepted: {why}")
+
+    handler = Handler()
+    logger = logging.getLogger("trio.serve_listeners")
+    propagate = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate

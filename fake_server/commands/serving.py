@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ from recorder.backend import Backend
 from recorder.console import say
 from recorder.errors import the_one_of
 from recorder.exits import Exit
-from recorder.listening import open_listeners
+from recorder.listening import accept_troubles, open_listeners
 from recorder.tls import (
     HandshakeFailed,
     TlsStream,
@@ -89,7 +88,7 @@ async def serving(
         handle = server.handle
         if tls is not None:
             handle = functools.partial(_handle_tls, server, tls, telling)
-        stack.enter_context(_accept_troubles(telling))
+        stack.enter_context(accept_troubles(functools.partial(telling.line, "waiting connections")))
         try:
             async with trio.open_nursery() as nursery:
                 if recording is not None:
@@ -133,30 +132,6 @@ def _tls(options: ServerOptions, host: str) -> ssl.SSLContext | None:
     if options.tls_self_signed is not None:
         return self_signed_context(options.tls_self_signed, [host])
     return None
-
-
-@contextlib.contextmanager
-def _accept_troubles(telling: Telling) -> Iterator[None]:
-    """Tell in a line what trio logs with a traceback, ten times a second: that there are no file
-    descriptors for a further connection.
-    """
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            error = record.exc_info[1] if record.exc_info else None
-            why = getattr(error, "strerror", None) or record.getMessage()
-            telling.line("waiting connections", f"connections wait to be accepted: {why}")
-
-    handler = Handler()
-    logger = logging.getLogger("trio.serve_listeners")
-    propagate = logger.propagate
-    logger.addHandler(handler)
-    logger.propagate = False
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagate
 
 
 async def _handle_tls(

@@ -82,6 +82,7 @@ class Relay:
         self._answered_itself = False
         self._must_close_when_answered = False
         self._end_is_due = False
+        self._has_begun = False
         self._is_answering = False
         self._relaying = trio.CancelScope()
 
@@ -165,9 +166,10 @@ class Relay:
             if self._end_is_due:
                 await self._pass_end("client")
             return
-        if self._upstream is None and not passed["client"] and _is_no_http(data):
-            # It would wait for the end of a head that never comes.
+        if not self._has_begun and data[:1] in _TLS_RECORDS:
+            # It would wait for the end of a head that never comes (RFC 8446 section 5.1).
             passed["client"].append(data)
+        self._has_begun = True
         if not passed["client"]:
             return
         if self._upstream is None:
@@ -347,13 +349,6 @@ class Relay:
             return ""
         code, reason = self._close_frame.code, self._close_frame.reason or ""
         return "close no code" if code is None else f"close {code} {reason}".rstrip()
-
-
-def _is_no_http(data: bytes) -> bool:
-    """Whether a chunk cannot stand in the head of a request: the first bytes of TLS and the like
-    (RFC 8446 section 5.1).
-    """
-    return data[:1] in _TLS_RECORDS
 
 
 def _refusal(first: bytes | PassedHead) -> tuple[int, str, str] | None:

@@ -10,6 +10,7 @@ import trio
 
 from recorder.backend import Backend
 from recorder.dial import open_stream
+from recorder.listening import accept_troubles
 from recorder.model import Note, Open
 from recorder.proxy.heads import HeadRewriter
 from recorder.proxy.progress import ProxyProgress
@@ -52,6 +53,7 @@ class Proxy:
         )
         self._dial: Dial = dial if dial is not None else lambda: open_stream(upstream, tls)
         self._until_stopped = trio.CancelScope()
+        self._told_waiting = False
 
     def stop(self) -> None:
         """End :meth:`serve`: connections that are open are closed, and count as stopped."""
@@ -59,7 +61,7 @@ class Proxy:
 
     async def serve(self, listeners: Sequence[trio.SocketListener]) -> None:
         """Relay what connects to ``listeners`` until :meth:`stop`."""
-        with self._until_stopped:
+        with self._until_stopped, accept_troubles(self._tell_waiting):
             await trio.serve_listeners(self.handle, list(listeners))
 
     async def handle(self, stream: trio.abc.Stream) -> None:
@@ -91,6 +93,12 @@ class Proxy:
             progress=self.progress,
         )
         await relay.run()
+
+    def _tell_waiting(self, words: str) -> None:
+        """Once: trio tries ten times a second."""
+        if not self._told_waiting:
+            self._told_waiting = True
+            self._tell(f"{words}; `ulimit -n` raises the limit")
 
     def _tell(self, words: str) -> None:
         self.progress.problem(words)
