@@ -41,25 +41,30 @@ def redact_recording(
     """Make a recording at ``destination`` that is ``source`` with values taken out.
 
     Everything else stays: the id, ``seq`` and offsets, unknown kinds and keys, the place in a
-    series. Where a body has grown beyond what an entry may hold, or an ``end`` stood in the middle,
-    entries behind it are renumbered. A recording without a valid ``end`` gives one without: nothing
-    is vouched for that was not before. With the profile ``share`` the source is read twice, so that
-    a name is found in what stands before the object that it is learnt from.
+    series, but not the hash of the part before, which is that of the original. Where a body has
+    grown beyond what an entry may hold, entries behind it are renumbered. A recording without a
+    valid ``end`` gives one without: nothing is vouched for that was not before. With the profile
+    ``share`` the source is read twice, so that a name is found in what stands before the object
+    that it is learnt from.
 
     What was redacted by ``share`` is not moved again: with the same key only what is left is
     redacted, and the header goes on naming that profile.
 
     *Resource handling:* it is written beside its final name and renamed at the end, so that a
-    failure leaves nothing and takes nothing away; ``force`` lets it replace an existing file, the
-    source too.
+    failure leaves nothing and takes nothing away; ``force`` lets it replace an existing file.
 
-    *Error handling:* OutputExists; CannotRead and RecordingError as of
+    *Error handling:* OutputExists, also where the destination is the source, by whatever name, for
+    what was taken out would be lost; CannotRead and RecordingError as of
     :class:`~recorder.recording.Reader`, the latter too if the source was redacted by ``share`` with
     another key; DiskFailed.
     """
     final = destination.resolve()
     if final.exists() and not final.is_file():
         raise OutputExists(f"{destination}: it is no regular file; give another name")
+    if final.exists() and os.path.exists(source) and os.path.samefile(final, source):
+        raise OutputExists(
+            f"{destination}: it is {source} itself, which stays as it is; give another name"
+        )
     if final.exists() and not force:
         raise OutputExists(f"{destination}: it exists already; give another name, or --force")
     if not final.parent.is_dir():
@@ -119,28 +124,33 @@ def _written(
 ) -> RedactSummary:
     header = redactor.redact_header(reader.header)
     header = msgspec.structs.replace(
-        header, redaction=msgspec.structs.replace(redaction, extra=reader.header.redaction.extra)
+        header,
+        redaction=msgspec.structs.replace(redaction, extra=reader.header.redaction.extra),
+        # Nobody who has the redacted parts can tell the hash of an original one.
+        series=header.series and msgspec.structs.replace(header.series, previous_sha256=None),
     )
     # The name keeps its suffix, which says whether to compress.
     unfinished = final.with_name(f".redacting-{uuid.uuid4()}-{final.name}")
     first = next(reader, None)
     entries = reader if first is None else chain([first], reader)
     writer = _created(unfinished, header, first, destination)
-    counts: Counter[str] = Counter()
     incomplete: str | None = None
     end: End | None = None
     try:
         count = 0
         for ready in _redacted(entries, redactor):
-            end = ready if type(ready) is End else None
+            if type(ready) is End:
+                end = ready
+                continue
             if end is not None:
-                counts.update(end.redaction)
-            else:
-                writer.write(ready)
+                _write_former_end(writer, end)
+                end = None
                 count += 1
+            writer.write(ready)
+            count += 1
         incomplete = reader.why_incomplete
         if incomplete is None and end is not None:
-            counts.update(redactor.counts)
+            counts = Counter(end.redaction) + Counter(redactor.counts)
             writer.close(counts, offset_ns=end.offset_ns)
             count += 1
         else:
@@ -171,6 +181,14 @@ def _created(unfinished: Path, header: Header, first: AnyEntry | None, destinati
         why = error.__cause__
         said = why.strerror if isinstance(why, OSError) else why
         raise OutputExists(f"{destination}: cannot be made: {said}") from error
+
+
+def _write_former_end(writer: Writer, end: End) -> None:
+    """Write the ``end`` of a recording that was gone on with: what follows keeps its numbers."""
+    end = msgspec.structs.replace(
+        end, seq=writer.seq + 1, entries=writer.entries + 1, sha256=writer.sha256
+    )
+    writer.write_line(encode_entry(end), end.offset_ns)
 
 
 def _redacted(entries: Iterator[AnyEntry], redactor: Redactor) -> Iterator[AnyEntry]:

@@ -25,7 +25,7 @@ __all__ = ["redact_command"]
     type=click.Path(path_type=Path),
     help="The recording to make; *.zst compresses.",
 )
-@click.option("--force", is_flag=True, help="Replace REC2 if it exists.")
+@click.option("--force", is_flag=True, help="Replace REC2 if it exists; never REC.")
 @redaction_options
 @click.option("--json", "as_json", is_flag=True, help="Say it as one JSON object.")
 def redact_command(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol, TypedDict, TypeVar, Unpack
@@ -271,7 +271,6 @@ class Series:
         self._retired.append(old)
         self.ring.add(Part(self.part, Path(old.name), old.size_bytes, self._began_ns))
         self.part += 1
-        self._to_note.clear()
         self._write_to(new, offset_ns)
         # Only where nobody keeps this durable.
         if len(self._retired) > _MOST_RETIRED:
@@ -348,9 +347,13 @@ class Series:
             self._writing.append(new)
             new.before_append = self._make_room
             new.write(self._fold.checkpoint(offset_ns))
-            if self._to_note:
-                new.write(Note(offset_ns=offset_ns, text=self._removal()))
+            # What gives way to these bytes is told here, too; what gives way later, in the part
+            # after this one.
             new.flush()
+            if self._to_note:
+                removed, self._to_note = self._to_note, []
+                new.write(Note(offset_ns=offset_ns, text=self._removal(removed)))
+                new.flush()
         except BaseException as exc:
             if new is not None:
                 _discard(new)
@@ -374,8 +377,8 @@ class Series:
             raise
         self._to_note += [part.number for part in removed]
 
-    def _removal(self) -> str:
-        first, last = self._to_note[0], self._to_note[-1]
+    def _removal(self, numbers: Sequence[int]) -> str:
+        first, last = numbers[0], numbers[-1]
         parts = f"part {first} was" if first == last else f"parts {first} to {last} were"
         return (
             f"{parts} removed, so that all parts take at most {self._rotation.max_disk_bytes} bytes"

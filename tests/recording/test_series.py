@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -178,6 +179,38 @@ def test_a_part_that_was_removed_is_told_in_the_next_one(folder: Path) -> None:
     assert told
     assert told[-1].endswith("removed, so that all parts take at most 3500 bytes")
     assert series.ring.removed > 3
+
+
+@pytest.mark.parametrize("devices", [0, 200])
+def test_every_part_that_was_removed_is_told_once_whichever_write_it_gave_way_to(
+    folder: Path, devices: int
+) -> None:
+    # With 200 devices most of a part is its checkpoint: parts give way when the next one is begun.
+    path = folder / "a.track.jsonl"
+    series = make(path, Rotation(every_ns=10, max_disk_bytes=60_000))
+    objects = ",".join(f'{{"id":{number},"name":"{"x" * 50}"}}' for number in range(devices))
+    series.write(frame_entry(f'{{"devices":[{objects}]}}'))
+    told: list[int] = []
+
+    def note_what_is_told() -> None:
+        found, _ = read(part_path(path, series.part))
+        for note in found:
+            if isinstance(note, Note) and "removed" in note.text:
+                first, *last = map(int, re.findall("[0-9]+", note.text.split(" removed")[0]))
+                told.extend(range(first, max(first, *last, 0) + 1))
+
+    for number in range(300):
+        part = series.part
+        series.write(long(number))
+        if series.part != part:
+            note_what_is_told()
+        series.flush()
+    removed = series.ring.removed
+    assert removed > 3
+    series.cut(300)
+    note_what_is_told()
+    assert told == list(range(1, len(told) + 1))
+    assert len(told) >= removed
 
 
 def test_what_somebody_put_in_the_place_of_a_part_is_never_removed(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from recorder.checkpoint import SoFar
 from recorder.commands.redact import redact_command
 from recorder.console import run_command
 from recorder.errors import DiskFailed
@@ -27,16 +29,20 @@ from recorder.model import (
     Series,
     UnknownEntry,
 )
-from recorder.recording import Reader, Writer
+from recorder.recording import Reader, Rotation, Writer, find_parts
+from recorder.recording import Series as RotatedSeries
 from recorder.redact import redact_recording
 from recorder.redaction.options import RedactionOptions
 from recorder.redaction.share import KEY_VARIABLE
 from recorder.wire.frames import Frame
 from replayer.difference import first_difference
+from replayer.series import SeriesReader
 from replayer.statistics import gather
 from tests.processes import fake_server
 from tests.processes import run as process
+from tests.recording.files import NoSync
 from tests.redaction.share_support import KEY
+from tests.replayer.traffic import write_parts
 
 ROOT = Path(__file__).parents[2]
 KEY_TEXT = "5f0c6e1b2a7d4893b6c1e0f94d5a3c78"
@@ -89,6 +95,8 @@ ENTRIES: list[AnyEntry] = [
                  b'"number":1.10,"name":"Tor S\xc3\xbcd-1"}'),
     frame('{"positions":[{"deviceId":1,"latitude":49.897595,"longitude":10.878755}]}', 7),
 ]  # fmt: skip
+
+ENTRIES_LATER: list[AnyEntry] = [frame(DEVICE, 8), Note(offset_ns=9, text="it is Tor Süd-1 again")]
 
 
 def write(path: Path, entries: list[AnyEntry] = ENTRIES, **more: Any) -> Path:
@@ -218,7 +226,7 @@ def test_a_key_that_others_can_read_is_warned_of(run: Callable[..., Ran]) -> Non
             "cannot be read: No such",
         ),
         (["--redaction-rules", "none"], Exit.NO_INPUT, "the rules cannot be read"),
-        (["-o", "a.track.jsonl"], Exit.EXISTS, "it exists already"),
+        (["-o", "a.track.jsonl"], Exit.EXISTS, "it is a.track.jsonl itself"),
         (["-o", "none/b.track.jsonl"], Exit.EXISTS, "there is no such folder"),
         (["-o", "-"], Exit.USAGE, "not to stdout"),
     ],
@@ -235,11 +243,36 @@ def test_what_makes_no_sense_is_refused_and_leaves_nothing(
     assert Path("a.track.jsonl").read_bytes() == before
 
 
-def test_force_replaces_a_file_even_its_source(run: Callable[..., Ran]) -> None:
+def test_a_file_that_exists_is_replaced_by_force_only(run: Callable[..., Ran]) -> None:
     write(Path("a.track.jsonl"))
-    assert run("a.track.jsonl", "-o", "a.track.jsonl", "--force").code == Exit.OK
-    assert b"geheim123" not in Path("a.track.jsonl").read_bytes()
-    assert read(Path("a.track.jsonl"))[2]
+    Path("b.track.jsonl").write_text("mine")
+    ran = run("a.track.jsonl", "-o", "b.track.jsonl")
+    assert ran.code == Exit.EXISTS
+    assert "it exists already; give another name, or --force" in " ".join(ran.err.split())
+    assert Path("b.track.jsonl").read_text() == "mine"
+    assert run("a.track.jsonl", "-o", "b.track.jsonl", "--force").code == Exit.OK
+    assert read(Path("b.track.jsonl"))[2]
+
+
+@pytest.mark.parametrize(
+    "name", ["a.track.jsonl", "to/../a.track.jsonl", "link", "symlink", "to/a"]
+)
+def test_the_source_is_never_replaced_whatever_it_is_called(
+    run: Callable[..., Ran], name: str
+) -> None:
+    source = write(Path("a.track.jsonl"))
+    before = source.read_bytes()
+    Path("link").hardlink_to(source)
+    Path("symlink").symlink_to(source)
+    Path("to").mkdir()
+    Path("to/a").symlink_to(Path("../symlink"))
+    for one, other in ((source.name, name), (name, source.name)):
+        ran = run(one, "-o", other, "--force")
+        assert ran.code == Exit.EXISTS
+        said = f"{other}: it is {one} itself, which stays as it is; give another name"
+        assert said in " ".join(ran.err.split())
+    assert source.read_bytes() == before
+    assert Path("symlink").is_symlink()
 
 
 def test_rules_of_the_users_own_apply_by_any_profile(run: Callable[..., Ran]) -> None:
@@ -302,14 +335,59 @@ def test_what_was_changed_by_hand_is_not_vouched_for(run: Callable[..., Ran]) ->
     assert not read(Path("b.track.jsonl"))[2]
 
 
-def test_a_part_of_a_series_keeps_its_place(tmp_path: Path) -> None:
+def test_a_part_of_a_series_keeps_its_place_but_not_the_hash_of_the_original(
+    tmp_path: Path,
+) -> None:
     series = Series(id="s", part=3, previous_sha256="ab")
     source = write(tmp_path / "a.track.jsonl", series=series)
     redact_recording(source, tmp_path / "b.track.jsonl", SHARE)
     head, entries, complete = read(tmp_path / "b.track.jsonl")
-    assert head.series == series
+    assert head.series == Series(id="s", part=3)
     assert complete
     assert [entry.seq for entry in entries] == [101, 102, 103, 104, 105]
+
+
+@pytest.mark.parametrize("options", [SECRETS, SHARE])
+def test_parts_that_were_redacted_one_by_one_read_as_one_series(
+    tmp_path: Path, options: RedactionOptions
+) -> None:
+    parts = write_parts(tmp_path, [*ENTRIES, *ENTRIES_LATER], [2, 5])
+    shared = [tmp_path / part.name for part in parts]
+    for part, one in zip(parts, shared, strict=True):
+        assert redact_recording(part, one, options).incomplete is None
+    with SeriesReader(parts) as before, SeriesReader(shared) as after:
+        entries = list(after)
+        assert [one.seq for one in entries] == [one.seq for one in before]
+        assert (len(shared), after.problems, after.why_incomplete) == (3, [], None)
+    names = re.findall(
+        r'"name":"(.*?)"', "".join(e.text or "" for e in entries if type(e) is FrameEntry)
+    )
+    assert len(names) == 2
+    assert len(set(names)) == 1
+    assert ("Tor" in names[0]) == (options is SECRETS)
+
+
+def test_parts_that_were_ended_and_gone_on_with_lose_no_entry(tmp_path: Path) -> None:
+    write_parts(tmp_path, ENTRIES, [2])
+    (path,) = tmp_path.glob("*/*.000002.*")
+    base = path.with_name(path.name.replace(".000002", ""))
+    series = RotatedSeries.resume(
+        base, SoFar(), Rotation(), wall="2026-11-22T17:00:01.000000000Z", file_of=NoSync
+    )
+    series.write(Note(offset_ns=8, text="password=geheim456"))
+    series.cut(8)
+    series.write(Note(offset_ns=9, text="later"))
+    series.close({"password": 1})
+    parts = [part for _, part in find_parts(base)]
+    shared = [tmp_path / part.name for part in parts]
+    for part, one in zip(parts, shared, strict=True):
+        redact_recording(part, one, SECRETS)
+    with SeriesReader(parts) as before, SeriesReader(shared) as after:
+        assert [(one.kind, one.seq) for one in after] == [(one.kind, one.seq) for one in before]
+        assert (after.problems, after.why_incomplete) == ([], None)
+    former, last = [one for one in read(shared[1])[1] if isinstance(one, End)]
+    assert former.entries == former.seq - 3
+    assert (former.redaction, last.redaction) == ({"cookie": 1}, {"password": 1})
 
 
 def test_an_empty_recording_gives_an_empty_one(tmp_path: Path) -> None:
