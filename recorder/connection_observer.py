@@ -41,6 +41,9 @@ _MAX_WAITING: Final = 1024
 """A client that sends more requests than that without waiting for a response is not followed."""
 
 
+_UNANSWERED: Final = "behind an upgrade request that was not answered"
+
+
 class PassedHead(msgspec.Struct, frozen=True):
     """A whole head among the bytes that passed: as it came, as it was read, and its exchange."""
 
@@ -217,11 +220,10 @@ class ConnectionObserver:
         """
         client = self._halves["client"]
         held, client.held = client.held, b""
-        why = "behind an upgrade request that was not answered"
         if held:
-            return self._give_up("client", why, held, offset_ns)
+            return self._give_up("client", _UNANSWERED, held, offset_ns)
         if client.next == "answer":
-            client.next, client.why = "nothing", why
+            client.next, client.why = "nothing", _UNANSWERED
         return []
 
     def _feed(
@@ -395,11 +397,14 @@ class ConnectionObserver:
             entries.append(self._bytes(sender, body.reader.trailer, why, offset_ns))
         return entries
 
-    def _next_of(self, sender: Sender) -> Literal["head", "answer", "frames"]:
+    def _next_of(self, sender: Sender) -> Literal["head", "answer", "frames", "nothing"]:
         """What comes behind a whole message."""
         if self._upgraded:
             return "frames"
         if sender == "client" and self._waiting and self._waiting[-1].asks_to_upgrade:
+            if self._halves["server"].ended:
+                self._halves["client"].why = _UNANSWERED
+                return "nothing"
             return "answer"
         return "head"
 
