@@ -15,7 +15,10 @@ cli = command_group(
             "replayer.commands.info:info_command",
             "Counts, rates, connections, PINGs and gaps.",
         ),
-        "export": ("replayer.commands.export:export_command", "The exact bytes of a connection."),
+        "export": (
+            "replayer.commands.export:export_command",
+            "The exact bytes of a connection, or a HAR.",
+        ),
     },
 )
 

@@ -54,6 +54,7 @@ __all__ = [
     "json_text",
     "printable",
     "seconds",
+    "wrap",
 ]
 
 BACKGROUND_KINDS: Final = ("open", "body", "clock", "end")
@@ -140,7 +141,7 @@ class Describer:
             case Bytes():
                 return _line(item, "bytes", printable(item.why), sender=item.sender, holder=item)
             case Note():
-                return _line(item, "note", _cut(item.text))
+                return _line(item, "note", printable(item.text))
             case UnknownEntry():
                 return _line(item, "unknown", f"an entry of the unknown kind {_quoted(item.kind)}")
             case _:
@@ -293,7 +294,7 @@ def _background(item: Open | Closed | Body | Clock | Checkpoint | Resume | End) 
                 summary += f", for connection {item.paired_with}"
         case Closed():
             summary = f"by {item.by}, {item.how}"
-            summary += f": {_cut(item.detail)}" if item.detail else ""
+            summary += f": {printable(item.detail)}" if item.detail else ""
         case Body():
             # Only its size: a body may hold a password.
             size = len(item.data)
@@ -438,6 +439,22 @@ def fit(text: str, columns: int) -> str:
     """The text in at most ``columns`` cells of a terminal (a wide character takes two), cut with
     ``…``."""
     return text if cell_len(text) <= columns else set_cell_size(text, columns - 1).rstrip() + "…"
+
+
+_WORD: Final = re.compile(" *[^ ]+")
+_WRAPPED_INDENT: Final = " " * 14
+
+
+def wrap(text: str, columns: int) -> str:
+    """The text in lines of at most ``columns`` cells, broken before words; those after the first
+    are indented. A wider word stays whole, so that it can be copied where a terminal breaks it."""
+    lines, line = [], ""
+    for word in _WORD.findall(text.rstrip(" ")):
+        if line and cell_len(line + word) > columns:
+            lines.append(line)
+            line, word = _WRAPPED_INDENT, word.lstrip(" ")
+        line += word
+    return "\n".join([*lines, line])
 
 
 def seconds(offset_ns: int | None) -> str:

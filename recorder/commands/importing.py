@@ -10,6 +10,7 @@ from typing import BinaryIO, Literal
 import click
 
 from recorder.commands.redaction_options import RedactionOptions, redaction_options
+from recorder.commands.values import Size
 from recorder.console import out
 from recorder.errors import CannotRead
 from recorder.importers import MAX_EXPANDED_BYTES, Summary, import_file
@@ -45,10 +46,10 @@ _FORMATS = {
 @click.option("--force", is_flag=True, help="Replace REC if it exists.")
 @click.option(
     "--max-bytes",
-    type=click.IntRange(min=1),
+    type=Size(),
     default=MAX_EXPANDED_BYTES,
     show_default=True,
-    help="The most that a compressed FILE may hold.",
+    help="The most that a compressed FILE may hold: 10M.",
 )
 @redaction_options
 def import_command(
@@ -91,19 +92,23 @@ def _opened(file: str) -> AbstractContextManager[BinaryIO]:
 
 
 def _lines(summary: Summary) -> list[str]:
-    unread = f"{summary.unread_bytes + summary.before_bytes * (summary.format == 'har')} bytes"
+    unread = _bytes(summary.unread_bytes + summary.before_bytes * (summary.format == "har"))
     if summary.unread_bytes:
         unread += f" ({summary.unread_why})"
     redacted = ", ".join(f"{rule} {count}" for rule, count in sorted(summary.redactions.items()))
     lines = [f"format    {_FORMATS[summary.format]}", f"messages  {summary.messages}"]
     if summary.format == "har":
         lines.append(f"exchanges {summary.exchanges}")
-        lines += [f"left out  {count} {name}" for name, count in sorted(summary.left_out.items())]
+        lines += [f"left out  {name}: {count}" for name, count in sorted(summary.left_out.items())]
     else:
         start = "first message" if summary.format == "text" else "HTTP head or first frame"
         lines.append(f"frames    {summary.frames}")
-        lines.append(f"skipped   {summary.before_bytes} bytes before the {start}")
+        lines.append(f"skipped   {_bytes(summary.before_bytes)} before the {start}")
     lines.append(f"unread    {unread}")
     if summary.torn is not None:
         lines.append(f"torn      {summary.torn}; what came before was imported")
     return [*lines, f"redacted  {redacted or 'nothing'}"]
+
+
+def _bytes(count: int) -> str:
+    return f"{count} byte{'' if count == 1 else 's'}"

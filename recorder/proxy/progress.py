@@ -36,9 +36,9 @@ class ProxyProgress:
         """The counts in one line; two spaces stand between its parts."""
         return "  ".join(
             [
-                f"{self.open} of {self.connections} clients",
-                f"{self.exchanges} exchanges",
-                f"{self.open_sockets} of {self.sockets} sockets",
+                f"clients: {self.open} open of {self.connections}",
+                f"exchanges: {self.exchanges}",
+                f"sockets: {self.open_sockets} open of {self.sockets}",
                 f"frames: {self.frames['server']} received, {self.frames['client']} sent",
             ]
         )

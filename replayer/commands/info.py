@@ -16,7 +16,7 @@ from replayer.commands.terminal import make_output_safe, output_columns
 from replayer.facts import SILENCE_NS, ConnectionFacts, Facts, Pings, Silence
 from replayer.series import SeriesReader
 from replayer.statistics import gather
-from replayer.words import counted, duration, fit, json_text, printable, seconds
+from replayer.words import counted, duration, json_text, printable, seconds, wrap
 
 __all__ = ["Info", "info_command", "page"]
 
@@ -62,7 +62,7 @@ def info_command(recordings: tuple[str, ...], as_json: bool) -> None:
         return
     columns = output_columns()
     for line in page(info):
-        out(fit(line, columns))
+        out(wrap(line, columns))
 
 
 def _json(info: Info) -> str:
@@ -79,7 +79,7 @@ def _json(info: Info) -> str:
 
 
 def page(info: Info) -> Iterator[str]:
-    """The page, line by line; lines of names and addresses may be wider than a terminal."""
+    """The page, line by line; a line may be wider than a terminal."""
     header, facts = info.header, info.facts
     since = f", from {duration(facts.from_ns)} on" if facts.from_ns else ""
     for name in info.parts or [info.recording]:
@@ -136,13 +136,7 @@ def _standing(info: Info) -> Iterator[str]:
     if info.why_incomplete is None:
         yield "  complete    yes, its sha256 is right"
         return
-    why = f"  complete    no: {printable(info.why_incomplete)}"
-    # Of several parts it may be something for each of them.
-    yield from (
-        textwrap.wrap(why, _WRAPPED_COLUMNS, subsequent_indent=" " * 14, break_long_words=False)
-        if info.parts
-        else [why]
-    )
+    yield f"  complete    no: {printable(info.why_incomplete)}"
     if info.torn is not None:
         yield f"  lost        {counted(info.torn.bytes_lost, 'bytes')}: {info.torn.why}"
 

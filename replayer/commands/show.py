@@ -25,6 +25,7 @@ from replayer.words import (
     json_text,
     printable,
     seconds,
+    wrap,
 )
 
 __all__ = ["Seconds", "Selection", "show_command", "text_line"]
@@ -85,14 +86,21 @@ class Seconds(click.ParamType["int"]):
         return whole_s * 1_000_000_000 + int(fraction.ljust(9, "0"))
 
 
-def text_line(line: Line, columns: int) -> str:
-    """The line as ``--format line`` prints it, at most so many columns wide."""
+def text_line(line: Line, columns: int, *, piped: bool = False) -> str:
+    """The line as ``--format line`` prints it, at most so many columns wide.
+
+    A note is whole: in several lines at a terminal, in one that may be wider where it is piped.
+    """
     kinds = "+".join(line.kinds)
     size = "-" if line.size_bytes is None else str(line.size_bytes)
     connection = "-" if line.connection is None else line.connection
     opcode = "-" if line.opcode is None else line.opcode
     start = f"{seconds(line.offset_ns):>9} {connection:>2} {_arrow(line)} {opcode:<6} {kinds}"
-    return fit(f"{start} {size:>{max(1, 17 - len(kinds))}}  {line.summary}", columns)
+    text = f"{start} {size:>{max(1, 17 - len(kinds))}}  {line.summary}"
+    if line.kinds != ("note",):
+        return fit(text, columns)
+    # What somebody had to say, or the reason of what went wrong, often stands at its end.
+    return text if piped else wrap(text, columns)
 
 
 def _arrow(line: Line) -> str:
@@ -116,8 +124,9 @@ def _json_line(line: Line) -> str:
 
 
 def _print_lines(lines: Iterable[Line], columns: int) -> None:
+    piped = not sys.stdout.isatty()
     for line in lines:
-        out(text_line(line, columns))
+        out(text_line(line, columns, piped=piped))
 
 
 def _print_json(lines: Iterable[Line], columns: int) -> None:
@@ -189,7 +198,7 @@ _PRINTERS: Final[dict[str, Callable[[Iterable[Line], int], None]]] = {
     type=click.Choice(list(_PRINTERS)),
     default="line",
     show_default=True,
-    help="One line a message; a table that cuts nothing; or one JSON object a line.",
+    help="One line a message, and notes whole; a table, which wraps; or one JSON object a line.",
 )
 @click.option(
     "--kind",

@@ -102,9 +102,9 @@ def test_a_har_becomes_a_recording_of_its_exchanges_and_messages(run: Run, tmp_p
         "format    har (exchanges and messages)",
         "messages  0",
         "exchanges 5",
-        "left out  1 bodies that the HAR does not hold",
-        "left out  1 pages",
-        "left out  1 sockets without messages, as Firefox saves them",
+        "left out  bodies that the HAR does not hold: 1",
+        "left out  pages: 1",
+        "left out  sockets without messages, as Firefox saves them: 1",
         "unread    0 bytes",
         "redacted  cookie 5, email 1, password 1",
     ]
@@ -125,6 +125,7 @@ def test_a_compressed_file_may_hold_only_so_much(run: Run, tmp_path: Path) -> No
     ran = run("-", "-o", made, "--max-bytes", "1000000", stdin=bomb)
     assert ran.code == Exit.BAD_DATA
     assert "it holds more than 1000000 bytes once expanded" in ran.err
+    assert run("-", "-o", made, "--max-bytes", "1M", stdin=bomb).err == ran.err
     assert "--max-bytes" in ran.err
     assert files_in(tmp_path) == set()
     assert run("-", "-o", made, "--max-bytes", "100", stdin=gzip.compress(HEAD)).code == Exit.OK

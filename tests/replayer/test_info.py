@@ -143,6 +143,18 @@ def test_a_torn_recording_says_how_much_is_lost(tmp_path: Path) -> None:
     assert json.loads(info(path, "--json"))["torn"]["bytes_lost"] == lost
 
 
+def test_why_it_is_not_complete_wraps_where_the_terminal_is_narrower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a", [frame("server", b"[1]")])
+    path.write_bytes(path.read_bytes()[:-5])
+    monkeypatch.setattr("replayer.commands.info.output_columns", lambda: 80)
+    assert info(path).splitlines()[7:9] == [
+        "  complete    no: there is no `end`: the recording was cut short, or goes on",
+        "              still",
+    ]
+
+
 def test_a_recording_that_was_changed_is_not_complete(tmp_path: Path) -> None:
     path = write(tmp_path / "a", [frame("server", b"[1]")])
     path.write_bytes(path.read_bytes().replace(b"[1]", b"[2]"))

@@ -14,16 +14,16 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from recorder.exits import Exit
-from recorder.model import Bytes, Note, Open, Request, UnknownEntry
+from recorder.model import Bytes, Closed, Note, Open, Request, UnknownEntry
 from recorder.wire.frames import Opcode
 from replayer.commands.show import Seconds, Selection, show_command, text_line
 from replayer.conversation import converse
-from replayer.words import KINDS, Describer, fit, json_text, printable
+from replayer.words import KINDS, Describer, fit, json_text, printable, wrap
 from tests.profiles import examples
 from tests.replayer.recordings import (
     DEVICES,
@@ -109,12 +109,12 @@ def test_a_session_in_lines_of_80_columns() -> None:
     assert max(map(cell_len, lines)) == 80
 
 
-def test_a_terminal_gets_lines_of_its_width(recording: Path) -> None:
-    """As a process under a terminal: the only way in which stdout is one."""
+def show_at_a_terminal(recording: Path, *options: str) -> str:
+    """As a process under a terminal of 80 columns: the only way in which stdout is one."""
     code = "from replayer.cli import main; main()"
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-c", code, "show", str(recording), "--kind", "positions"],
+        [sys.executable, "-c", code, "show", str(recording), *options],
         stdout=theirs,
         env=os.environ | {"COLUMNS": "80"},
     ) as process:
@@ -129,7 +129,47 @@ def test_a_terminal_gets_lines_of_its_width(recording: Path) -> None:
         finally:
             os.close(ours)
         assert process.wait() == Exit.OK
-    assert shown.decode().splitlines() == AT_80_COLUMNS.splitlines()[2:]
+    return "".join(line + "\n" for line in shown.decode().splitlines())
+
+
+def test_a_terminal_gets_lines_of_its_width(recording: Path) -> None:
+    lines = show_at_a_terminal(recording, "--kind", "positions").splitlines()
+    assert lines == AT_80_COLUMNS.splitlines()[2:]
+
+
+LONG_NOTE = (
+    "the upstream could not be reached for the seventh time: 日本語 "
+    f"https://track.example/{'x' * 80} was refused, since its certificate has expired yesterday"
+)
+
+LONG_NOTE_AT_80_COLUMNS = f"""\
+    2.000  - -- -      note             -  the upstream could not be reached for
+              the seventh time: 日本語
+              https://track.example/{"x" * 80}
+              was refused, since its certificate has expired yesterday
+"""
+
+
+@pytest.fixture
+def long_note(tmp_path: Path) -> Path:
+    return write(tmp_path / "note", [Note(offset_ns=2_000_000_000, text=LONG_NOTE)])
+
+
+def test_a_long_note_wraps_at_a_terminal(long_note: Path) -> None:
+    assert show_at_a_terminal(long_note) == LONG_NOTE_AT_80_COLUMNS
+
+
+def test_a_long_note_is_whole_and_one_line_where_it_is_piped(long_note: Path) -> None:
+    (line,) = show(long_note).splitlines()
+    assert line.endswith(f"-  {LONG_NOTE}")
+    (line,) = show(long_note, "--format", "jsonl").splitlines()
+    assert json.loads(line)["summary"] == LONG_NOTE
+
+
+def test_a_long_note_is_whole_in_a_table(long_note: Path) -> None:
+    """Its column folds it."""
+    shown = show(long_note, "--format", "table").partition("note")[2]
+    assert "".join(shown.split()) == "-" + "".join(LONG_NOTE.split())
 
 
 def test_a_table_cuts_nothing(recording: Path) -> None:
@@ -381,6 +421,11 @@ def test_a_name_is_remembered_until_another_is_told() -> None:
             "no message: a continuation frame continues no message",
         ),
         (Note(offset_ns=0, text="a\nb"), "a\\nb"),
+        (Note(offset_ns=0, text="x" * 500), "x" * 500),
+        (
+            Closed(offset_ns=0, connection=1, by="server", how="reset", detail="x" * 500),
+            "by server, reset: " + "x" * 500,
+        ),
         (Bytes(offset_ns=0, connection=1, sender="server", why="torn", text="x"), "torn"),
         (Open(offset_ns=0, connection=1, leg="client", peer="[::1]:5"), "[::1]:5"),
         (
@@ -461,6 +506,20 @@ def test_a_text_that_does_not_fit_is_cut_and_says_so(text: str, columns: int) ->
     shown = fit(text, columns)
     assert cell_len(shown) <= columns
     assert shown == text or (shown.endswith("…") and text.startswith(shown[:-1].rstrip()))
+
+
+@given(st.text("ab 日\u0301"), st.integers(1, 40))
+@example(" " * 50, 1)
+def test_wrapping_loses_no_word_and_makes_no_line_wider_but_of_a_word(
+    text: str, columns: int
+) -> None:
+    lines = wrap(text, columns).split("\n")
+    assert " ".join(lines).split() == text.split()
+    for line in lines:
+        assert cell_len(line) <= columns or len(line.split()) == 1
+    assert all(line.strip() for line in lines) or not text.strip()
+    assert lines[0] == text[: len(lines[0])]
+    assert all(line.startswith(" " * 14) for line in lines[1:])
 
 
 def test_a_message_without_frames_is_shown_like_one_with(tmp_path: Path) -> None:
