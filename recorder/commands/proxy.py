@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import resource
 import ssl
 import sys
 from functools import partial
@@ -99,6 +101,7 @@ def proxy_command(
         say("can read and change all that is sent, passwords too.")
     if not _is_loopback(host):
         say(f"note: other machines may reach {host}, and use the backend through this proxy")
+    _allow_as_many_clients_as_possible()
     recording = output.open(redaction, mode="proxy", upstream=backend.http_url)
     proxy = Proxy(
         backend,
@@ -171,6 +174,13 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def _allow_as_many_clients_as_possible() -> None:
+    """A client takes two file descriptors; the limit that is usual is for older programs."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _summary(proxy: Proxy, recording: LiveRecording) -> list[str]:
