@@ -44,6 +44,8 @@ hold that, even if JSON spells every byte of the messages in six.
 """
 
 _WAITING_BYTES: Final = 1024 * 1024
+_WAITING_EACH_BYTES: Final = 100
+"""What waits takes so much besides its text, an end of a connection too."""
 
 
 class _RequestHead(msgspec.Struct, frozen=True):
@@ -119,8 +121,8 @@ class SoFar:
 
     Objects come from text messages of the server (manual section 3) that hold nothing but one kind;
     a device's position is the one that came last. A ``resume`` ends all connections. Memory: the
-    open connections, four times :data:`MAX_BYTES`, and 1 MiB of messages. Nothing here raises,
-    whatever was recorded.
+    open connections, four times :data:`MAX_BYTES`, and 1 MiB of messages and ends. Nothing here
+    raises, whatever was recorded.
     """
 
     def __init__(self, numbers: Numbers | None = None) -> None:
@@ -252,13 +254,16 @@ class SoFar:
             self._unfinished.pop((connection, "server"), None)
             if self._bodies:
                 self._bodies = {key for key in self._bodies if key[0] != connection}
-        self._waiting.append((connection, "server", None, None))
+        self._queue((connection, "server", None, None), 0)
 
     # Messages
 
     def _wait(self, connection: int, sender: Sender, at_ns: int | None, text: str | bytes) -> None:
-        self._waiting.append((connection, sender, at_ns, text))
-        self._waiting_bytes += len(text)
+        self._queue((connection, sender, at_ns, text), len(text))
+
+    def _queue(self, waiting: _Waiting, text_bytes: int) -> None:
+        self._waiting.append(waiting)
+        self._waiting_bytes += text_bytes + _WAITING_EACH_BYTES
         if self._waiting_bytes > _WAITING_BYTES:
             self._settle()
 

@@ -17,7 +17,8 @@ import trio
 
 from recorder.checkpoint import SoFar
 from recorder.console import say
-from recorder.errors import CannotRead, DiskFailed, OutputExists, RecorderError, RecordingError
+from recorder.errors import DiskFailed, OutputExists, RecorderError, RecordingError
+from recorder.former import Former, refuse_if_in_use
 from recorder.model import Clock, Header, Mode
 from recorder.numbers import Numbers
 from recorder.recording import (
@@ -33,7 +34,6 @@ from recorder.recording import (
     part_path,
     parts_to_resume,
 )
-from recorder.recording.files import open_locked
 from recorder.redaction.options import RedactionOptions
 from recorder.sink import Sink, wall_clock_ns, wall_clock_text
 
@@ -102,6 +102,7 @@ class LiveRecording:
         *,
         numbers: Numbers | None = None,
         replacing: Path | None = None,
+        former: Former | None = None,
         flight: FlightRecorder | None = None,
     ) -> None:
         self.output = output
@@ -111,6 +112,8 @@ class LiveRecording:
         self._writer = writer
         self._resumed = numbers is not None
         self._replacing = replacing
+        self._former = former
+        self._attempt: list[Path] = []
         self._flight = flight
         self._saved: list[Saved] = []
 
@@ -140,6 +143,9 @@ class LiveRecording:
         """What is recorded is worth keeping: with --force it replaces the old recording now. Does
         nothing the second time. Raises DiskFailed.
         """
+        if self._former is not None:
+            former, self._former = self._former, None
+            former.remove()
         if self._replacing is None:
             return
         try:
@@ -156,7 +162,7 @@ class LiveRecording:
         """End the recording, ``failure`` being why it ended, if it was one.
 
         What a flight recorder keeps is saved. An empty recording is removed: it would only be in
-        the way. Raises DiskFailed, unless there was a failure before.
+        the way, and replaces nothing. Raises DiskFailed, unless there was a failure before.
         """
         try:
             try:
@@ -164,7 +170,7 @@ class LiveRecording:
             except RecorderError:
                 self.sink.abort()
                 raise
-            if failure is None:
+            if failure is None and not self._is_empty:
                 self.keep()
         except RecorderError:
             if failure is None:
@@ -172,8 +178,10 @@ class LiveRecording:
         finally:
             if self._flight is not None:
                 self._close_flight(self._flight, failure)
-        if failure is not None and not self.sink.entries and not self._resumed:
-            self._remove_empty()
+            else:
+                if self._is_empty:
+                    self._remove_empty()
+                self._put_back()
 
     def abort(self) -> None:
         """Close without an ``end``. What a flight recorder keeps stays, and is saved at the next
@@ -182,15 +190,17 @@ class LiveRecording:
         self.sink.abort()
         if self._flight is not None:
             self._flight.close()
+        self._put_back()
 
     def summary(self) -> list[str]:
         """What was written, in lines for a person."""
         entries = f"{self.sink.entries} entries" + (" more" if self._resumed else "")
         if self._flight is not None:
-            return [
-                f"{saved.path}: {saved.entries} entries, {saved.seconds:.1f} s"
-                for saved in self._saved
-            ] or ["nothing was kept"]
+            return [f"{saved.path}: {saved.words}" for saved in self._saved] or ["nothing was kept"]
+        if self._is_empty:
+            return ["nothing was recorded"]
+        if self._attempt:
+            return [f"{_span(self._attempt)}: {entries}; {self.output.path} was left as it was"]
         if isinstance(self._writer, Series):
             return _summary_of(self._writer, self.output.path, entries)
         if self._replacing is not None:
@@ -211,27 +221,44 @@ class LiveRecording:
         finally:
             flight.close()
 
-    def _remove_empty(self) -> None:
-        if self._flight is not None:
+    @property
+    def _is_empty(self) -> bool:
+        return not self.sink.entries and not self._resumed
+
+    def _put_back(self) -> None:
+        """What was set aside and not replaced is as it was. Where that fails it is told: nothing is
+        lost.
+        """
+        if self._former is None:
             return
+        former, self._former = self._former, None
+        try:
+            self._attempt = former.put_back()
+        except DiskFailed as error:
+            say(f"error: {error}")
+
+    def _remove_empty(self) -> None:
         if isinstance(self._writer, Series):
             part_path(self.output.path, self._writer.part).unlink(missing_ok=True)
         else:
-            (self._replacing or self.output.path).unlink(missing_ok=True)
+            (self._replacing or self.output.path.resolve()).unlink(missing_ok=True)
             self._replacing = None
 
 
 def _summary_of(series: Series, path: Path, entries: str) -> list[str]:
     last = part_path(path, series.part)
-    kept = series.ring.parts
-    where = f"{kept[0].path} to {last.name}" if kept else f"{last}"
-    lines = [f"{where}: {entries}"]
+    kept = [part.path for part in series.ring.parts]
+    lines = [f"{_span([*kept, last])}: {entries}"]
     if series.ring.removed:
         lines.append(f"{series.ring.removed} older parts were removed to make room")
     lines += [
         f"{foreign} is no part of it any more and was left" for foreign in series.ring.foreign
     ]
     return lines
+
+
+def _span(parts: list[Path]) -> str:
+    return f"{parts[0]} to {parts[-1].name}" if len(parts) > 1 else f"{parts[0]}"
 
 
 # Beginning
@@ -273,57 +300,29 @@ def _begun(
         )
         flight.series.counts = counts
         if left is not None:
-            say(
-                f"a recorder died here before: what it kept is saved in {left.path} "
-                f"({left.entries} entries, {left.seconds:.1f} s)"
-            )
+            say(f"a recorder died here before: what it kept is saved in {left.path} ({left.words})")
         return recording(flight.series, flight=flight)
     if output.rotation is not None:
-        if output.force:
-            _remove_former(path)
-        series = Series.create(path, header, SoFar(), output.rotation)
+        # The old parts are gone only once there is something to replace them with.
+        former = Former.set_aside(path, header.id) if output.force else None
+        try:
+            series = Series.create(path, header, SoFar(), output.rotation)
+        except BaseException as exc:
+            if former is not None:
+                if isinstance(exc, DiskFailed):
+                    part_path(path, 1).unlink(missing_ok=True)
+                former.put_back()
+            raise
         series.counts = counts
-        return recording(series)
+        return recording(series, former=former)
     if not (output.force and path.is_file()):
         return recording(Writer.create(path, header, force=output.force))
     # The old recording is gone only once there is something to replace it with.
     final = path.resolve()
-    _refuse_if_in_use(final)
+    refuse_if_in_use(final)
     name, suffix = name_and_suffix(final)
     beside = final.with_name(f"{name}.new{suffix}")
     return recording(Writer.create(beside, header, force=True), replacing=beside)
-
-
-def _remove_former(path: Path) -> None:
-    """Remove the recording that was made at ``path`` before, in whatever form it is. Raises
-    OutputExists if something is no recording, or in use.
-    """
-    former = [(0, path)] if path.exists() else []
-    former += find_parts(path)
-    for part, found in former:
-        try:
-            with Reader(found) as reader:
-                series = reader.header.series
-        except (RecordingError, CannotRead):
-            series = None
-            if found.stat().st_size:
-                raise OutputExists(
-                    f"{found} is no recording, and is not overwritten: move it away"
-                ) from None
-        if part and series is not None and series.part != part:
-            raise OutputExists(
-                f"{found} is no part {part} of a series, and is not overwritten: move it away"
-            )
-        _refuse_if_in_use(found)
-    for _, found in former:
-        try:
-            found.unlink()
-        except OSError as exc:
-            raise OutputExists(f"{found} cannot be removed: {exc.strerror}") from exc
-
-
-def _refuse_if_in_use(path: Path) -> None:
-    os.close(open_locked(os.fspath(path)))
 
 
 # Going on

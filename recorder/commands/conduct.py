@@ -62,7 +62,9 @@ def conduct(
             failure = error
     told = ending(result)
     # What a failed disk holds, its error says; the counts here are of what was handed to it.
-    is_known = bool(recording.sink.entries) and not isinstance(failure, DiskFailed)
+    is_known = failure is None or (
+        bool(recording.sink.entries) and not isinstance(failure, DiskFailed)
+    )
     beside.finish(
         Exit.OK if failure is None else failure.exit_code,
         told.reason if failure is None else str(failure),

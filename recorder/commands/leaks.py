@@ -98,6 +98,8 @@ def leaks_command(
                 out(_json(look, finding) if as_json else _line(look, finding))
         found += look.counts.total()
         out(_json_summary(look, values) if as_json else _summary(look, most))
+        if look.passed_over and not as_json:
+            out(f"{look.name}: not looked into: {_passed_over(look)}")
     return Exit.DIFFERENT if found else Exit.OK
 
 
@@ -162,6 +164,11 @@ def _summary(look: Look, most: int) -> str:
     return f"{look.name}: {total} found{more}: {counts} ({looked})"
 
 
+def _passed_over(look: Look) -> str:
+    counts = sorted(look.passed_over.items())
+    return ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts)
+
+
 def _json(look: Look, finding: Finding) -> str:
     return _encoded({"file": look.name, **msgspec.structs.asdict(finding)})
 
@@ -172,6 +179,7 @@ def _json_summary(look: Look, values: Values) -> str:
             "file": look.name,
             "found": look.counts.total(),
             "counts": dict(look.counts),
+            "passed_over": dict(look.passed_over),
             "is_recording": look.is_recording,
             "profile": look.profile,
             "lines": look.lines,

@@ -373,10 +373,12 @@ class Beside:
                 continue
             self.tell(
                 "saved",
-                f"saved the last {saved.seconds:.0f} s, {saved.entries} entries: {saved.path}",
+                f"saved the last {saved.seconds:.0f} s, {saved.entries} entries: {saved.path}"
+                + (f" (damaged places left out: {saved.damaged})" if saved.damaged else ""),
                 path=str(saved.path),
                 seconds=saved.seconds,
                 entries=saved.entries,
+                damaged=saved.damaged,
             )
 
     # Notes

@@ -8,6 +8,7 @@ module         what it knows
 ``judge``      entries, and which texts they hold
 ``joining``    texts that stand in several entries
 ``inflating``  content codings, bounded
+``opaque``     bytes that are no text
 ``layers``     a text as it reads with its encodings undone
 ``formats``    what is secret, or personal, by its shape
 ``names``      what is so by its name

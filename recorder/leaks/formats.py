@@ -54,7 +54,8 @@ def _rows() -> Iterator[TokenFormat]:
         yield TokenFormat(name, whose, words, compiled, source)
 
 
-_PRIVATE_KEY: Final = r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY-----"
+_PRIVATE_KEY_ENDS: Final = ("PRIVATE KEY-----", "PRIVATE+KEY-----")  # + for a blank in a form
+_PRIVATE_KEY: Final = r"-----BEGIN[ +](?:[A-Z0-9]{1,20}[ +]){0,3}PRIVATE[ +]KEY-----"
 _GITHUB: Final = ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_")
 _GITLAB: Final = ("glpat-", "gldt-", "glrt-", "glcbt-", "glptt-", "gloas-")
 _SHOPIFY: Final = ("shpat_", "shpca_", "shppa_", "shpss_")
@@ -64,7 +65,7 @@ _WEBHOOK: Final = "hooks.slack.com/"
 # Name, whose it is, words, pattern (`…` stands for one of the words), source.
 _TABLE: Final = (
     ("jwt", "JSON Web Token", ("eyJ",), r"…[\w-]{8,4000}+\.[\w-]{4,}+\.[\w-]*+", "RFC 7515 7.1"),
-    ("private-key", "private key", ("PRIVATE KEY-----",), _PRIVATE_KEY, "RFC 7468 10, 11"),
+    ("private-key", "private key", _PRIVATE_KEY_ENDS, _PRIVATE_KEY, "RFC 7468 10, 11"),
     ("age", "age key", ("AGE-SECRET-KEY-1",), r"…[A-Z0-9]{50,}+", "C2SP age"),
     ("anthropic", "Anthropic key", ("sk-ant-",), r"…[\w-]{20,}+", "Anthropic, API keys"),
     ("aws", "AWS key id", ("AKIA", "ASIA"), r"…[A-Z2-7]{16}(?![A-Z0-9])", "AWS IAM, identifiers"),

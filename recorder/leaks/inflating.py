@@ -10,6 +10,7 @@ import zstandard
 
 __all__ = [
     "GZIP_MAGIC",
+    "Inflated",
     "Inflater",
     "NotLookedInto",
     "codings_of",
@@ -41,6 +42,17 @@ class NotLookedInto(NamedTuple):
     """Something that may hold anything, for it could not be undone or not to its end."""
 
     why: str
+
+
+class Inflated(NamedTuple):
+    """What came out of a compressed stream. The stream begins at ``start``, and ``read`` says that
+    it was one, read to its end or to where it was told that it is not: no chance likeness.
+    """
+
+    coding: str
+    data: bytes
+    start: int
+    read: bool
 
 
 class Inflater:
@@ -158,10 +170,8 @@ def _coding_of(start: bytes) -> str | None:
     return "deflate" if start[:2] in (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda") else None
 
 
-def inflated_inside(data: bytes) -> Iterator[tuple[str, bytes] | NotLookedInto]:
-    """What is compressed in ``data``, from its start or from any gzip or zstd header inside: the
-    coding, and what came out.
-    """
+def inflated_inside(data: bytes) -> Iterator[Inflated | NotLookedInto]:
+    """What is compressed in ``data``, from its start or from any gzip or zstd header inside."""
     starts = {0} if _coding_of(data) else set()
     for magic in (GZIP_MAGIC, _ZSTD_MAGIC):
         at = data.find(magic)
@@ -170,17 +180,17 @@ def inflated_inside(data: bytes) -> Iterator[tuple[str, bytes] | NotLookedInto]:
             at = data.find(magic, at + 1)
         if at >= 0:
             yield NotLookedInto(f"more than {_MAX_ATTEMPTS} compressed streams in one place")
-    done = 0
     for start in sorted(starts):
         coding = _coding_of(data[start : start + 8])
-        if coding is None or start < done:
+        if coding is None:
             continue
         inflater = Inflater(coding)
         out = b"".join(inflater.feed(data[start:]))
-        if out:
-            yield coding, out
         # What only looked like a header is no stream.
-        if inflater.problem is not None and len(out) > 64:
+        likely = len(out) > 64
+        if out:
+            yield Inflated(coding, out, start, likely or inflater.ended)
+        if inflater.problem is not None and likely:
             yield inflater.problem
 
 

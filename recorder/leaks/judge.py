@@ -14,6 +14,7 @@ Nothing here is shared with the redaction: it is the judge of it.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any, Final, NamedTuple
@@ -27,6 +28,7 @@ from recorder.leaks.inflating import NotLookedInto, inflated_message
 from recorder.leaks.joining import WINDOW_BYTES, Joined, Window
 from recorder.leaks.layers import Layer, layers_of, text_of
 from recorder.leaks.names import named_in, under_name
+from recorder.leaks.opaque import OPAQUE
 from recorder.leaks.values import Patterns, Values
 from recorder.model import (
     Body,
@@ -83,6 +85,10 @@ class _Seen:
 
     def __init__(self) -> None:
         self.values: set[str] = set()
+        self.unread = False
+        """Whether it was told that some of its bytes cannot be read."""
+        self.harmless: str | None = None
+        """Of what harmless kind its bytes are."""
 
     def add(self, value: str) -> bool:
         """Whether it is new."""
@@ -116,6 +122,8 @@ class Judge:
         self.personal = personal
         self.damaged_lines = 0
         """How many lines of a recording were no entries."""
+        self.passed_over: Counter[str] = Counter()
+        """How many payloads were not looked into and are harmless: ``image``, ``font``."""
         self._values = values
         self._allowed = allowed or Patterns()
         self._open: dict[_Key, _Open] = {}
@@ -309,6 +317,7 @@ class Judge:
 
     def _window(self, event: Window | NotLookedInto, found: _Open) -> Iterator[Finding]:
         if isinstance(event, NotLookedInto):
+            found.seen.unread = True
             yield self._untold(found.where, "payload", event.why, ())
             return
         where = found.where._replace(line=event.first, last_line=event.last)
@@ -351,14 +360,23 @@ class Judge:
     def _layers(
         self, outermost: Layer, where: _Where, place: str, seen: _Seen
     ) -> Iterator[Finding]:
+        if outermost.binary and seen.harmless is not None:
+            # A later window of an image.
+            outermost = outermost._replace(harmless=seen.harmless)
         for layer in layers_of(outermost):
             if isinstance(layer, NotLookedInto):
-                if seen.add(layer.why):
+                # The later windows of what was told are no text either.
+                if not (layer == OPAQUE and seen.unread) and seen.add(layer.why):
+                    seen.unread = True
                     yield self._untold(where, place, layer.why, outermost.undone)
                 continue
             for hit, wraps in self._values.hits(layer.text):
                 at = _narrowed(where, outermost.text, hit)
                 yield from self._told(hit, at, place, (*layer.undone, *wraps), seen)
+            if layer.harmless is not None:
+                self.passed_over[layer.harmless] += seen.harmless is None
+                seen.harmless = layer.harmless
+                continue
             for hit in self._hits(layer.text):
                 at = _narrowed(where, outermost.text, hit)
                 yield from self._told(hit, at, place, layer.undone, seen)

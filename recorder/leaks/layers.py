@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from recorder.leaks.inflating import GZIP_MAGIC, NotLookedInto, inflated_inside
+from recorder.leaks.opaque import archive_in, harmless_kind, opaque_in
 
 __all__ = ["MAX_DEPTH", "Layer", "layers_of", "text_of"]
 
@@ -63,20 +64,26 @@ _FIRST, _SECOND, _THIRD = _without_bit(32), _without_bit(8), _without_bit(2)
 _BASE64_RUN: Final = re.compile(
     rf"(?:{_FIRST}{_SECOND}{_THIRD}[\w+/-]){{4,}}+(?:{_FIRST}{_SECOND}{_THIRD}?+)?+", re.ASCII
 )
-# The first bytes of gzip and zstd, in base64 and in hex.
-_COMPRESSED: Final = re.compile(r"H4sI|KLUv[/_]|(?P<hex>1[fF]8[bB]08|28[bB]52[fF][fF][dD])")
+# The first bytes of gzip, zstd, zip, bzip2, xz, 7z and RAR in base64, of the first three in hex.
+_COMPRESSED: Final = re.compile(
+    r"H4sI|KLUv[/_]|UEsDB|QlpoO|[/_]Td6WF|N3q8ry|UmFyIR"
+    r"|(?P<hex>1[fF]8[bB]08|28[bB]52[fF][fF][dD]|504[bB]0304)"
+)
 _MAX_ATTEMPTS: Final = 16
+_CODINGS: Final = frozenset({"gzip", "deflate", "zstd"})
 
 
 class Layer(NamedTuple):
     """A text, and what was undone to read it, the outermost first.
 
-    ``binary`` says that it was bytes that are no UTF-8; they stand one a character.
+    ``binary`` says that it was bytes that are no UTF-8; they stand one a character. ``harmless`` is
+    the kind of what is not looked into and needs not be: ``image``, ``font``.
     """
 
     text: str
     undone: tuple[str, ...] = ()
     binary: bool = False
+    harmless: str | None = None
 
 
 def text_of(data: bytes, undone: tuple[str, ...] = ()) -> Layer:
@@ -88,17 +95,25 @@ def text_of(data: bytes, undone: tuple[str, ...] = ()) -> Layer:
 
 
 def layers_of(outermost: Layer) -> Iterator[Layer | NotLookedInto]:
-    """``outermost``, then every text that can be read in it, the outer ones first."""
+    """``outermost``, then every text that can be read in it, the outer ones first. Nothing is read
+    in what is harmless.
+    """
     room = _ROOM_CHARS + _MAX_GROWTH * len(outermost.text)
     seen = {hash(outermost.text)}
     queue = deque([outermost])
     while queue:
         layer = queue.popleft()
-        yield layer
         depth = len(layer.undone) - len(outermost.undone)
+        # What an escape makes of bytes are none that anybody sent.
+        sent = depth == 0 or layer.undone[-1] in _CODINGS
+        if layer.binary and sent and layer.harmless is None:
+            layer = layer._replace(harmless=harmless_kind(layer.text))
+        yield layer
+        if layer.harmless is not None:
+            continue
         # In random bytes each escape stands by chance, and undone in any order.
         escapes = not (layer.binary and depth >= _MAX_BINARY_DEPTH)
-        for inner in chain(_inflated(layer), _undone(layer) if escapes else ()):
+        for inner in chain(_inflated(layer, sent=sent), _undone(layer) if escapes else ()):
             if isinstance(inner, NotLookedInto):
                 yield inner
             elif hash(inner.text) not in seen:
@@ -113,20 +128,29 @@ def layers_of(outermost: Layer) -> Iterator[Layer | NotLookedInto]:
                 queue.append(inner)
 
 
-def _inflated(layer: Layer) -> Iterator[Layer | NotLookedInto]:
-    """What is compressed in ``layer``."""
-    text, undone, binary = layer
-    if binary or GZIP_MAGIC.decode("iso-8859-1") in text:
-        for inflated in inflated_inside(text.encode("iso-8859-1", "replace")):
-            if isinstance(inflated, NotLookedInto):
-                yield inflated
-            else:
-                yield text_of(inflated[1], (*undone, inflated[0]))
+def _inflated(layer: Layer, *, sent: bool) -> Iterator[Layer | NotLookedInto]:
+    """What is compressed in ``layer``, and of what was ``sent`` so, what is no text."""
+    text, undone, binary, _ = layer
+    if archive := archive_in(text, anywhere=binary):
+        yield archive
+    if not (binary or GZIP_MAGIC.decode("iso-8859-1") in text):
+        return
+    data = text.encode("iso-8859-1", "replace")
+    end = len(data)
+    for inflated in inflated_inside(data):
+        if isinstance(inflated, NotLookedInto):
+            yield inflated
+        else:
+            yield text_of(inflated.data, (*undone, inflated.coding))
+            if inflated.read:
+                end = min(end, inflated.start)
+    if binary and sent and not archive and (opaque := opaque_in(data[:end])):
+        yield opaque
 
 
 def _undone(layer: Layer) -> Iterator[Layer | NotLookedInto]:
     """What is read in ``layer`` with one more escape or encoding undone."""
-    text, undone, binary = layer
+    text, undone, binary, _ = layer
     if "%1" in text and _PERCENT_GZIP.search(text):
         yield text_of(unquote_to_bytes(text), (*undone, "percent-encoded"))
     if "%" in text and (plain := _PERCENT_RUN.sub(_unescape_percent, text)) != text:

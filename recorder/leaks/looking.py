@@ -81,6 +81,8 @@ class Look:
         """The size of all lines, decompressed."""
         self.counts: Counter[str] = Counter()
         """How many findings there are, by detector."""
+        self.passed_over: Counter[str] = Counter()
+        """How many payloads were not looked into and are no findings: ``image``, ``font``."""
         self._values = values
         self._allowed = allowed
 
@@ -99,6 +101,7 @@ class Look:
 
     def _through(self, file: BinaryIO) -> Iterator[Finding]:
         judge = Judge(self._values, personal=self.profile == "share", allowed=self._allowed)
+        self.passed_over = judge.passed_over
         lines = _lines(file)
         first = next(lines, None)
         if first is None:

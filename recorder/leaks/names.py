@@ -181,12 +181,32 @@ def under_name(name: str, value: str) -> Iterator[Hit]:
     """What is secret in ``value`` because it stands under ``name``, a header field's or any
     other.
     """
+    if name.lower() == "sec-websocket-protocol":
+        yield from _protocol_hits(value)
     rule = _rule_of(name)
     if rule is None and re.sub(r"[^a-z]", "", name.lower()).endswith("key"):
         # `X-Some-Key`; RFC 6455 11.3.1 has one that is no secret.
         rule = None if name.lower() == "sec-websocket-key" else "maybe"
     if rule is not None and rule not in _PERSONAL:
         yield from _secret_hits(rule, name, value)
+
+
+_SUBPROTOCOL: Final = re.compile(
+    r"(?=.{1,40}\Z)(?:[a-zA-Z]++[0-9]{0,3}+|[0-9]{1,3}+)"
+    r"(?:[._/:+-](?:[a-zA-Z]++[0-9]{0,3}+|[0-9]{1,3}+))*+"
+)
+
+
+def _protocol_hits(value: str) -> Iterator[Hit]:
+    """Browsers' clients put a token among the subprotocols (RFC 6455 11.3.4), for want of another
+    field: what reads like no protocol's name, or stands behind a word that says so.
+    """
+    before = None
+    for item in value.split(","):
+        item = item.strip()
+        if item and (before is not None or not _SUBPROTOCOL.fullmatch(item[:41])):
+            yield from _hit("token", item, "a token among subprotocols")
+        before = None if is_harmless(item) else _rule_of(item)
 
 
 def _secret_hits(rule: str, name: str, value: str) -> Iterator[Hit]:

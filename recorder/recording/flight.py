@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Unpack
 
+import msgspec
+
 from recorder.errors import CannotRead, DiskFailed, OutputExists
 from recorder.model import Header
 from recorder.recording.files import OsFile, sync_folder
@@ -164,7 +166,7 @@ def _save(
         raise DiskFailed(
             f"{final} cannot be made: {exc.strerror}; what was saved is in {unfinished}"
         ) from exc
-    return Saved(final, saved.entries, saved.seconds)
+    return msgspec.structs.replace(saved, path=final)
 
 
 def _remove(parts: list[tuple[int, Path]]) -> None:

@@ -2,7 +2,7 @@
 
 Strategy: the lines are copied as they stand, but for their ``seq``; they are not parsed, so that a
 live recorder is not held up by it. What stands between the parts, ``end`` and ``checkpoint``, is
-left out; the first part's checkpoint stays.
+left out; the first part's checkpoint stays. What is damaged is left out too, counted and told.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from recorder.errors import CannotRead, CorruptRecording, DiskFailed, RecordingE
 from recorder.model import End, Note
 from recorder.recording.v1 import decode_entry, decode_header, encode_entry, with_seq
 from recorder.recording.writer import Writer
-from recorder.recording.zstd_frames import Block, Tear, is_zstd, read_blocks
+from recorder.recording.zstd_frames import Block, Gap, is_zstd, read_blocks
 
 __all__ = ["OpenParts", "Saved"]
 
@@ -36,12 +36,19 @@ _LINES_AT_ONCE: Final = 64
 
 class Saved(msgspec.Struct, frozen=True):
     """A recording that was saved: where it is, how many entries it has, its ``end`` not counted,
-    and how many seconds they span.
+    how many seconds they span, and at how many places something was damaged and is left out.
     """
 
     path: Path
     entries: int
     seconds: float
+    damaged: int = 0
+
+    @property
+    def words(self) -> str:
+        """What it holds, for a person."""
+        damage = f", {_damage(self.damaged)}" if self.damaged else ""
+        return f"{self.entries} entries, {self.seconds:.1f} s{damage}"
 
 
 class OpenParts:
@@ -53,6 +60,7 @@ class OpenParts:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._files: list[tuple[Path, BinaryIO]] = []
+        self._damaged = 0
         with ExitStack() as opening:
             for path in paths:
                 try:
@@ -73,12 +81,14 @@ class OpenParts:
         self._closing.close()
 
     def save(self, path: Path, *, note: str | None = None) -> Saved:
-        """Write them as one recording to ``path``, which is made; ``note`` becomes its last entry.
+        """Write them as one recording to ``path``, which is made; ``note`` becomes its last entry,
+        but for one that says at how many places something was damaged.
 
         The header is the first part's, with an ``id`` of its own; ``offset_ns`` counts from the
         same ``started_at``. May run in any thread: it lets others run between a few lines. Raises
         OutputExists, CannotRead, RecordingError, DiskFailed; what was begun is removed then.
         """
+        self._damaged = 0
         lines = self._lines()
         try:
             header_line = next(lines)
@@ -90,8 +100,10 @@ class OpenParts:
         )
         try:
             first_ns = self._copy(lines, writer)
-            if note is not None:
-                writer.write(Note(offset_ns=writer.offset_ns, text=note))
+            damage = _damage(self._damaged) if self._damaged else None
+            for text in (note, damage):
+                if text is not None:
+                    writer.write(Note(offset_ns=writer.offset_ns, text=text))
             entries = writer.entries
             writer.close(self._redaction)
         except BaseException:
@@ -99,7 +111,8 @@ class OpenParts:
                 writer.abort()
             path.unlink(missing_ok=True)
             raise
-        return Saved(path, entries, ((writer.offset_ns or 0) - first_ns) / 1e9)
+        seconds = ((writer.offset_ns or 0) - first_ns) / 1e9
+        return Saved(path, entries, seconds, self._damaged)
 
     def _copy(self, lines: Iterator[bytes], writer: Writer) -> int:
         """Copy the entries; return the first one's offset."""
@@ -113,6 +126,7 @@ class OpenParts:
                 try:
                     entry = decode_entry(line, where="")
                 except CorruptRecording:
+                    self._damaged += 1
                     continue
                 if isinstance(entry, End):
                     self._redaction.update(entry.redaction)
@@ -138,8 +152,14 @@ class OpenParts:
         for part, (path, file) in enumerate(self._files):
             begun: list[bytes] = []
             count = 0
+            # There a recorder that died was cut short.
+            may_be_torn = part == len(self._files) - 1
             try:
-                for piece in _pieces(file):
+                for piece in _pieces(file, may_be_torn=may_be_torn):
+                    if piece is None:
+                        self._damaged += 1
+                        begun = []
+                        continue
                     whole_bytes = piece.rfind(b"\n") + 1
                     if not whole_bytes:
                         begun.append(piece)
@@ -153,18 +173,27 @@ class OpenParts:
                             yield line[:-1]
             except OSError as exc:
                 raise CannotRead(f"{path} cannot be read: {exc.strerror}") from exc
+            if any(begun) and not may_be_torn:
+                self._damaged += 1
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    """The lines of a recording, plain or compressed, as far as they can be read."""
+def _damage(places: int) -> str:
+    where = "a damaged place was" if places == 1 else f"{places} damaged places were"
+    return f"{where} left out: entries are missing"
+
+
+def _pieces(file: BinaryIO, *, may_be_torn: bool) -> Iterator[bytes | None]:
+    """The lines of a recording, plain or compressed, as far as they can be read. None stands for
+    what cannot be decoded, after which a line begins; at the end only unless ``may_be_torn``.
+    """
     file.seek(0)
     start = file.read(4)
     if is_zstd(start):
         for event in read_blocks(file):
-            if isinstance(event, Tear):
-                return
             if isinstance(event, Block):
                 yield event.data
+            elif isinstance(event, Gap) or (event.position < event.end and not may_be_torn):
+                yield None
         return
     file.seek(0)
     while data := file.read(_CHUNK_BYTES):

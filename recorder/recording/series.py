@@ -360,8 +360,8 @@ class Series:
             if not isinstance(exc, (DiskFailed, OutputExists)):
                 raise
             raise DiskFailed(
-                f"the next part cannot be begun: {exc}. The parts before it are intact, "
-                f"{old.name} with its {old.entries} entries"
+                f"the next part cannot be begun: {exc}. Of {old.name}, the part before it, "
+                f"{old.kept}"
             ) from exc
         return new
 

@@ -48,9 +48,9 @@ def _ignore(what: object) -> None:
 class Writer:
     """Appends entries to one recording; made by :meth:`create` or :meth:`resume`.
 
-    *Error handling.* When the disk is full or fails, DiskFailed says how many entries are intact,
-    and from then on everything raises DiskFailed: a recorder that cannot record must not look as if
-    it did. ValueError is a bug of the caller.
+    *Error handling.* When the disk is full or fails, DiskFailed says :attr:`kept`, and from then on
+    everything raises DiskFailed: a recorder that cannot record must not look as if it did.
+    ValueError is a bug of the caller.
 
     *Resource handling.* The file is open, and locked against a second writer, until :meth:`close`,
     which writes the ``end``, or :meth:`abort`, which does not. As a context manager it is closed on
@@ -159,7 +159,7 @@ class Writer:
             sync_folder(name, file_of)
         except OSError as exc:
             file.close()
-            raise writer._fail(exc, intact=0) from exc
+            raise writer._fail(exc) from exc
         except BaseException:
             file.close()
             raise
@@ -208,6 +208,8 @@ class Writer:
                 sync_interval_s=sync_interval_s,
                 clock=clock,
             )
+            # Whoever wrote them may have been killed before they were synced.
+            writer._synced_entries = 0
             begun = encode_bytes(standing.begun) if standing.begun else {}
             watch(
                 writer._add(
@@ -266,6 +268,16 @@ class Writer:
     def written_bytes(self) -> int:
         """How big the file is, without what is held."""
         return self._position
+
+    @property
+    def kept(self) -> str:
+        """In words, how many entries are on the disk, and how many of those after them the
+        operating system was given: at least so many, where a compressed write was cut short.
+        """
+        synced = self._synced_entries
+        handed = self._flushed_entries - synced
+        more = f", {handed} more were handed to the system and may be" if handed else ""
+        return f"its first {synced} entries are on the disk{more}"
 
     @property
     def sha256(self) -> str:
@@ -345,7 +357,7 @@ class Writer:
             except OSError as exc:
                 # Never tried again: after a failed sync the system may have dropped the pages, and
                 # the next one succeed.
-                raise self._fail(exc, intact=self._synced_entries) from exc
+                raise self._fail(exc) from exc
             self._synced_entries = entries
 
     def tick(self, now_ns: int) -> None:
@@ -477,12 +489,23 @@ class Writer:
                 self._position += written
                 view = view[written:]
         except OSError as exc:
-            raise self._fail(exc, intact=self._flushed_entries) from exc
+            self._flushed_entries += self._entries_in(data[: len(data) - len(view)])
+            raise self._fail(exc) from exc
         self._flushed_entries = self._entries
         # After the write: sync() in another thread clears this first and syncs then.
         if self._unsynced_since_ns is None:
             self._unsynced_since_ns = self._unflushed_since_ns
         self._unflushed_since_ns = None
+
+    def _entries_in(self, begun: bytes) -> int:
+        """How many entries end in the part of the last write that was taken; of a compressed one
+        that is not known.
+        """
+        if self._frames is not None:
+            return 0
+        # The first line of the file is the header.
+        lines = begun.count(b"\n") - (self._position == len(begun))
+        return max(lines, 0)
 
     def _put_tail(self, position: int, mending: bytes) -> None:
         """Put what mends the torn tail, and the held ``resume``, over that tail.
@@ -495,13 +518,12 @@ class Writer:
         try:
             self._file.truncate(self._position)
         except OSError as exc:
-            raise self._fail(exc, intact=self._synced_entries) from exc
+            raise self._fail(exc) from exc
         self.sync()
 
-    def _fail(self, exc: OSError, *, intact: int) -> DiskFailed:
+    def _fail(self, exc: OSError) -> DiskFailed:
         self._failed = (
-            f"{self.name}: writing failed: {exc.strerror}. Its first {intact} entries are intact; "
-            f"make room, or mend the disk"
+            f"{self.name}: writing failed: {exc.strerror}; {self.kept}; make room, or mend the disk"
         )
         self._unflushed_since_ns = self._unsynced_since_ns = None
         return DiskFailed(self._failed)

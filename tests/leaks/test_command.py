@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 from recorder.commands.leaks import leaks_command
 from recorder.errors import CannotRead, RulesError
 from recorder.exits import Exit
-from recorder.model import Note
+from recorder.model import FrameEntry, Note
+from recorder.wire.frames import Frame
 from tests.leaks.support import header
 from tests.recording.files import record
 
@@ -140,3 +141,20 @@ def test_a_file_that_cannot_be_read_is_an_error(clean: Path, tmp_path: Path, opt
     error = run(clean, "--user-file", tmp_path / "user").exception
     assert isinstance(error, RulesError)
     assert "hunter2" not in str(error)
+
+
+def test_images_are_told_in_the_summary_and_end_with_0(tmp_path: Path) -> None:
+    path = tmp_path / "a.track.jsonl"
+    image = Frame.make(2, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    font = Frame.make(2, b"wOF2\0\1\0\0\xff")
+    frames = [
+        FrameEntry.of(frame, connection=1, sender="server", offset_ns=1)
+        for frame in (image, font, image)
+    ]
+    record(path, frames, header=header())
+    result = run(path, "--no-environment")
+    assert result.return_value == Exit.OK
+    assert ": clean (" in result.stdout
+    assert result.stdout.splitlines()[-1] == f"{path}: not looked into: 1 font, 2 images"
+    summary = json.loads(run(path, "--no-environment", "--json").stdout)
+    assert (summary["found"], summary["passed_over"]) == (0, {"image": 2, "font": 1})

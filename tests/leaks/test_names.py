@@ -173,3 +173,13 @@ def test_personal_values_are_found_in_torn_json_and_urls(
     text: str, found: list[tuple[str, str]]
 ) -> None:
     assert values(text, personal=True) == found
+
+
+def test_a_token_among_subprotocols_is_told_and_their_names_are_not() -> None:
+    def told(value: str) -> list[str]:
+        return [hit.value for hit in under_name("Sec-WebSocket-Protocol", value)]
+
+    assert told("track.v1, chat, soap12, graphql-transport-ws") == []
+    assert told("track.v1, tk90000000000") == ["tk90000000000"]
+    assert told("access_token, hunter, track.v1") == ["hunter"]
+    assert told("access_token, [redacted token], track.v1") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,14 @@ def test_a_capture_by_another_tool_is_clean_once_it_is_imported(
     findings, look = look_through(tmp_path / "rec", known("s3cret-pass"))
     assert findings == []
     assert (look.is_recording, look.profile) == (True, profile)
+
+
+def test_bytes_that_cannot_be_read_are_clean_once_they_are_shared() -> None:
+    frame = Frame.make(2, random.Random(1).randbytes(500))
+    entry = FrameEntry.of(frame, connection=1, sender="server", offset_ns=1)
+    assert detectors(look_at([entry])) == ["not-looked-into"]
+    redactor = RedactionOptions(profile="share", key=RedactionKey.random()).redactor()
+    assert look_at([*redactor.feed(entry), *redactor.close()], profile="share") == []
 
 
 def test_a_capture_of_a_browser_is_not_clean_before(tmp_path: Path) -> None:

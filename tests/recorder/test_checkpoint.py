@@ -322,6 +322,19 @@ def test_the_highest_numbers_are_those_of_all_entries(entries: list[AnyEntry]) -
     assert numbers.marks.get("email", 0) == (7 if marked else 0)
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [Closed(connection=1, by="server", how="eof", offset_ns=0), frame_entry("")],
+)
+def test_what_waits_is_read_in_time_however_little_text_it_has(entry: AnyEntry) -> None:
+    so_far = SoFar()
+    most = 0
+    for _ in range(30_000):
+        so_far.feed(entry)
+        most = max(most, len(so_far._waiting))
+    assert 1_000 < most < 20_000
+
+
 def test_marks_are_found_wherever_redaction_left_them() -> None:
     redactor = Redactor()
     emails = [f"kim{number}@example.org" for number in range(1, 6)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -27,7 +28,7 @@ from recorder.errors import (
 )
 from recorder.live_recording import LiveRecording
 from recorder.model import Checkpoint, Clock, End, KnownEntry, Note, Open, Resume, UnknownEntry
-from recorder.recording import OpenParts, find_parts, part_path
+from recorder.recording import OpenParts, OsFile, find_parts, part_path
 from recorder.redaction.options import RedactionOptions
 from recorder.sink import wall_clock_ns
 from tests.recording.files import read
@@ -77,20 +78,23 @@ def test_a_recording_is_one_file_unless_parts_are_asked_for(path: Path) -> None:
 
 def test_the_header_shows_no_secret(path: Path) -> None:
     live = OutputOptions(path).open(SECRETS, mode="proxy", upstream="https://kim:hunter22@track.x")
+    live.sink.note("one")
     live.close(None)
     with path.open("rb") as file:
         assert b"hunter22" not in file.read()
     assert "hunter22" not in str(read(path)[1].header.upstream)
 
 
-def test_an_empty_recording_of_a_failure_is_removed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("failure", [None, LoginRefused("no")])
+def test_an_empty_recording_is_removed(tmp_path: Path, failure: RecorderError | None) -> None:
     for number, options in enumerate(
         ({}, {"rotate_every_s": 9.0}, {"keep_last_s": 60.0}, {"force": True})
     ):
         path = tmp_path / f"{number}"
         live = begin(OutputOptions(path, **options))  # type: ignore[arg-type]
-        live.close(LoginRefused("no"))
+        live.close(failure)
         assert os.listdir(tmp_path) == []
+        assert live.summary() == ["nothing was kept" if live.keeps else "nothing was recorded"]
         live = begin(OutputOptions(path, **options))  # type: ignore[arg-type]
         live.abort()
         assert os.listdir(tmp_path) != []
@@ -133,6 +137,15 @@ def test_by_force_a_recording_that_ends_well_replaces_the_old_one(path: Path) ->
     live.close(None)
     assert texts(path) == ["new"]
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_by_force_an_empty_recording_replaces_nothing(path: Path) -> None:
+    old(path)
+    live = begin(OutputOptions(path, force=True))
+    live.close(None)
+    assert texts(path) == ["old"]
+    assert os.listdir(path.parent) == [path.name]
+    assert live.summary() == ["nothing was recorded"]
 
 
 def test_by_force_a_failed_attempt_leaves_the_old_recording_and_lies_beside_it(path: Path) -> None:
@@ -198,8 +211,111 @@ def test_by_force_parts_of_before_are_removed_and_nothing_else(path: Path) -> No
         begin(forced)
     letter.unlink()
     live = begin(forced)
+    live.sink.note("new")
     live.close(None)
-    assert [number for number, _ in find_parts(path)] == [1]
+    assert os.listdir(path.parent) == [part_path(path, 1).name]
+
+
+@pytest.mark.parametrize("entries", [0, 30])
+def test_by_force_a_failed_attempt_leaves_the_parts_of_before(path: Path, entries: int) -> None:
+    parts = OutputOptions(path, rotate_size_bytes=10_000)
+    live = begin(parts)
+    fill(live, 40)
+    live.close(None)
+    before = {found: found.read_bytes() for _, found in find_parts(path)}
+    assert len(before) > 3
+    beside = path.with_name(path.name.replace("a.", "a.new."))
+    forced = OutputOptions(path, force=True, rotate_size_bytes=10_000)
+    # The second attempt takes the place of the first.
+    for attempt in ("first", "second"):
+        live = begin(forced)
+        live.sink.write([opened(live, 1)] * bool(entries))
+        fill(live, entries)
+        if attempt == "second":
+            live.close(LoginRefused("no"))
+        else:
+            live.abort()
+        assert {found: found.read_bytes() for _, found in find_parts(path)} == before
+        new = [found for _, found in find_parts(beside)]
+        assert len(os.listdir(path.parent)) == len(before) + len(new)
+        if entries:
+            assert len(new) > 1
+            assert live.summary() == [
+                f"{new[0]} to {new[-1].name}: {entries + 1} entries; {path} was left as it was"
+            ]
+    if not entries:
+        assert new == []
+        assert live.summary() == ["nothing was recorded"]
+
+
+def test_by_force_the_parts_of_before_are_there_until_the_new_ones_are_kept(path: Path) -> None:
+    live = begin(OutputOptions(path, rotate_size_bytes=10_000))
+    fill(live, 20)
+    live.close(None)
+    count = len(find_parts(path))
+    live = begin(OutputOptions(path, force=True, rotate_size_bytes=10_000))
+    live.sink.note("new")
+    aside = sorted(set(path.parent.iterdir()) - {part_path(path, 1)})
+    # They are a series still.
+    name = aside[0].name.replace(".000001", "")
+    assert [found for _, found in find_parts(path.with_name(name))] == aside
+    assert len(aside) == count
+    live.keep()
+    assert [found for _, found in find_parts(path)] == list(path.parent.iterdir())
+    live.close(ConnectionLost("gone"))
+    assert texts(part_path(path, 1)) == ["new"]
+    assert os.listdir(path.parent) == [part_path(path, 1).name]
+
+
+def test_by_force_the_parts_of_before_are_put_back_where_no_new_one_can_be_made(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = begin(OutputOptions(path, rotate_size_bytes=10_000))
+    fill(live, 20)
+    live.close(None)
+    before = {found: found.read_bytes() for _, found in find_parts(path)}
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(OsFile, "write", full)
+    with pytest.raises(DiskFailed, match="No space left"):
+        begin(OutputOptions(path, force=True, rotate_size_bytes=10_000))
+    assert {found: found.read_bytes() for found in path.parent.iterdir()} == before
+
+
+def test_by_force_one_file_in_the_way_of_parts_is_put_back_too(path: Path) -> None:
+    old(path)
+    live = begin(OutputOptions(path, force=True, rotate_every_s=9))
+    assert not path.exists()
+    live.close(LoginRefused("no"))
+    assert texts(path) == ["old"]
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_parts_that_cannot_be_put_back_are_told(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live = begin(OutputOptions(path, rotate_every_s=9))
+    live.sink.note("old")
+    live.close(None)
+    live = begin(OutputOptions(path, force=True, rotate_every_s=9))
+    part_path(path, 1).unlink()
+    part_path(path, 1).write_text("Dear reader,")
+    live.abort()
+    assert part_path(path, 1).read_text() == "Dear reader,"
+    (aside,) = set(path.parent.iterdir()) - {part_path(path, 1)}
+    assert texts(aside) == ["old"]
+    assert f"cannot be put back, and begins in {aside}" in capsys.readouterr().err
+
+
+def test_by_force_a_recording_that_is_called_like_a_part_and_is_none_is_not_replaced(
+    path: Path,
+) -> None:
+    old(part_path(path, 1))
+    with pytest.raises(OutputExists, match="is no part 1 of a series"):
+        begin(OutputOptions(path, force=True, rotate_every_s=9))
+    assert texts(part_path(path, 1)) == ["old"]
 
 
 # Parts

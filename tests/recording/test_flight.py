@@ -14,6 +14,7 @@ from recorder.checkpoint import SoFar
 from recorder.errors import DiskFailed, OutputExists, RecordingError
 from recorder.model import Checkpoint, Clock, End, KnownEntry, Note, UnknownEntry
 from recorder.recording import FlightRecorder, OpenParts, Rotation, Series, find_parts, part_path
+from recorder.recording.zstd_frames import Block, read_blocks
 from tests.profiles import examples
 from tests.recording.files import NoSync, read, traffic
 from tests.recording.test_series import bare, fresh
@@ -202,6 +203,72 @@ def test_what_a_dead_recorder_left_is_saved_at_the_next_start(
     again.series.close()
     again.discard()
     again.close()
+
+
+@pytest.mark.parametrize("last_too", [False, True])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_is_damaged_in_what_is_saved_is_counted_and_told(
+    tmp_path: Path, suffix: str, last_too: bool
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    series = Series.create(
+        path, make_header(), SoFar(), Rotation(size_bytes=1_000), file_of=NoSync, clock=lambda: 0
+    )
+    for at_s in range(50):
+        series.write(note(at_s))
+    series.close()
+    found = [part for _, part in find_parts(path)]
+    whole = len(found)
+    assert whole > 3
+    with OpenParts(found) as parts:
+        saved = parts.save(tmp_path / "whole")
+    assert (saved.damaged, saved.words) == (0, "50 entries, 49.0 s")
+    # The end of a part is gone; of the last one, that is what a recorder that died leaves.
+    for part in (found[1], *([found[-1]] if last_too else [])):
+        os.truncate(part, part.stat().st_size - 30)
+    if suffix == SUFFIXES[0]:
+        data = found[2].read_bytes().splitlines(keepends=True)
+        data[3] = b"\0" * (len(data[3]) - 1) + b"\n"
+        found[2].write_bytes(b"".join(data))
+    expected = 2 if suffix == SUFFIXES[0] else 1
+    with OpenParts(found) as parts:
+        saved = parts.save(tmp_path / f"b{suffix}", note="saved")
+    entries, reader = read(saved.path)
+    assert reader.complete
+    assert saved.damaged == expected
+    said = [entry.text for entry in entries if isinstance(entry, Note)][-2:]
+    assert said[0] == "saved"
+    assert said[1].endswith("left out: entries are missing")
+    assert said[1].startswith("a damaged place" if expected == 1 else "2 damaged places")
+    assert saved.words.endswith(said[1])
+    assert len(entries) == saved.entries + 1
+
+
+def test_a_damaged_frame_in_what_is_saved_is_told_and_what_follows_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.track.jsonl.zst"
+    flight = start(path)
+    flight.series.write(note(1))
+    flight.begin_save().__exit__(None, None, None)
+    flight.series.write(Note(offset_ns=2 * SECOND_NS, text=os.urandom(700_000).hex()))
+    flight.series.write(note(3))
+    flight.series.flush()
+    flight.series.write(note(4))
+    flight.begin_save().__exit__(None, None, None)
+    second = find_parts(tmp_path / f"{path.name}.ring" / path.name)[1][1]
+    with second.open("r+b") as file:
+        block = [event for event in read_blocks(file) if isinstance(event, Block)][3]
+        file.seek(block.position)
+        # A block of the kind that RFC 8878 section 3.1.1.2.2 reserves.
+        file.write(b"\xff\xff\xff")
+    found, _ = save(flight)
+    said = [entry.text for entry in found if isinstance(entry, Note)]
+    assert said == ["at 1", "at 3", "at 4", "a damaged place was left out: entries are missing"]
+    # Also where it is the last part, of which a torn end would be nothing new.
+    with OpenParts([second]) as parts:
+        assert parts.save(tmp_path / "b").damaged == 1
+    flight.series.close()
+    flight.discard()
+    flight.close()
 
 
 def test_a_folder_belongs_to_one_recorder(tmp_path: Path) -> None:
