@@ -142,7 +142,15 @@ def basic_credentials(blob: str) -> str | None:
 
 
 def torn_spans(text: str) -> Iterator[Span]:
-    """What at the end of a torn text may be the beginning of an address or a token."""
+    """What at the end of a torn text may be the beginning of an address, a token, or a value whose
+    shape would tell that it is secret.
+    """
+    for found, end, spans in _named(text):
+        shape = shape_under_key(found[1])
+        if not spans and end >= len(text) and shape is not None:
+            start = found.end() + (text[found.end() : found.end() + 1] in ('"', "'"))
+            if start < end:
+                yield Span(start, end, shape[0])
     at = text.rfind("@")
     if at >= 0 and _TORN_DOMAIN.fullmatch(text, at + 1):
         start = at

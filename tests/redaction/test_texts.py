@@ -311,3 +311,14 @@ def calls_of(text: str) -> int:
 def test_the_work_is_linear_in_the_length(kind: str) -> None:
     # Quadratic would be 16 times. What one call of a pattern does, `make bench` shows.
     assert calls_of(HOSTILE[kind] * 800) < 4.5 * calls_of(HOSTILE[kind] * 200)
+
+
+@pytest.mark.parametrize("cut", range(9, 21))
+def test_a_value_that_its_shape_tells_is_masked_from_its_first_letter_where_a_piece_is_torn(
+    cut: int,
+) -> None:
+    text = b'[{"sid":"tk90000000000"}]'
+    one = masker.Masker({})
+    pieces = one.mask_piece(b"", text[:cut]), one.mask_piece(text[:cut], text[cut:])
+    assert b"tk9" not in b"".join(pieces)
+    assert b"t" not in pieces[0].replace(b"redacted", b"")
