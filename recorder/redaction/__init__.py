@@ -31,7 +31,13 @@ module          what it knows
 
 from __future__ import annotations
 
+import sys
+
 from recorder.redaction.redactor import MAX_HELD_BYTES, Redactor
 from recorder.redaction.rules import highest_numbers
+
+if sys.version_info < (3, 11, 5):
+    # Possessive patterns match wrongly there: secrets would stay (gh-106052 of CPython).
+    raise ImportError("redaction needs Python 3.11.5 or newer")
 
 __all__ = ["MAX_HELD_BYTES", "Redactor", "highest_numbers"]
