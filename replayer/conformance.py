@@ -8,6 +8,7 @@ exists, is not; :data:`JUDGED_RULES` lists what is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -62,6 +63,9 @@ JUDGED_RULES: Final = frozenset(
     }
 )
 """The rules that a recording is enough for; see :data:`recorder.track.violations.RULES`."""
+
+_TOO_LONG: Final = re.compile(r"a frame of ([0-9]+) bytes is above")
+"""What the parser of frames says of one."""
 
 MAX_CLIENT_MESSAGE_BYTES: Final = 1024 * 1024
 """A client has nothing to send but pongs; a longer frame or message is broken."""
@@ -331,8 +335,14 @@ class _Socket:
         """
         if entry.sender == "server" or not self._hears_client:
             return []
-        events = FrameParser(max_frame_bytes=MAX_CLIENT_MESSAGE_BYTES).feed(entry.data)
-        refused = [event.why for event in events if isinstance(event, Unparsed)]
+        if entry.redacted:
+            # Its bytes are masked, since the key that they are masked with stands beside them.
+            size = _TOO_LONG.match(entry.why)
+            is_refused = size is not None and int(size[1]) > MAX_CLIENT_MESSAGE_BYTES
+            refused = [entry.why] if is_refused else []
+        else:
+            events = FrameParser(max_frame_bytes=MAX_CLIENT_MESSAGE_BYTES).feed(entry.data)
+            refused = [event.why for event in events if isinstance(event, Unparsed)]
         return self._broken(refused[0], _at_ns(entry)) if refused else []
 
     def finish(self, at_ns: int) -> list[Violation]:

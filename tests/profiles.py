@@ -8,10 +8,11 @@ from typing import Final
 NIGHTLY_FACTOR: Final = 20
 
 
-def examples(every_run: int) -> int:
-    """`every_run` examples, or NIGHTLY_FACTOR times as many under the nightly profile."""
-    return (
-        every_run * NIGHTLY_FACTOR
-        if os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-        else every_run
-    )
+EVERY_RUN_FACTOR: Final = 0.6
+"""All of the tests together take less than ten minutes on two processors."""
+
+
+def examples(some: int) -> int:
+    """How many examples a property of that weight takes in this run."""
+    is_night = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+    return max(5, round(some * (NIGHTLY_FACTOR if is_night else EVERY_RUN_FACTOR)))

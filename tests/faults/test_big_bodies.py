@@ -138,7 +138,10 @@ async def relayed(
     return recorded(proxy)
 
 
-@pytest.mark.parametrize(("direction", "framing"), [("down", "sized"), ("up", "chunked")])
+@pytest.mark.parametrize(
+    ("direction", "framing"),
+    [("down", "sized"), pytest.param("up", "chunked", marks=pytest.mark.nightly)],
+)
 async def test_a_body_of_100_mb_arrives_and_is_recorded_whole(
     tmp_path: Path, direction: Direction, framing: Framing
 ) -> None:

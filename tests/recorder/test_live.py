@@ -337,7 +337,7 @@ class Keeping:
         if self.failure is not None:
             raise self.failure
         await trio.sleep(0.5)
-        return SimpleNamespace(path=Path("a-1.track.jsonl"), seconds=600.2, entries=7)
+        return SimpleNamespace(path=Path("a-1.track.jsonl"), seconds=600.2, entries=7, damaged=0)
 
 
 async def save_by_signal() -> None:
