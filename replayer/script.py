@@ -138,7 +138,7 @@ class Script:
             for (method, path, query), answer in self._answers.items():
                 kind = _API_LISTS.get(path)
                 if kind and method == "GET" and not query and answer.status == 200:
-                    state.put(kind, elements_of(answer), only_new=True)
+                    state.put(kind, elements_of(answer), only_new=self._before is not None)
             for cue in self.all_cues():
                 if cue.message is not None and cue.text:
                     state.apply(cue.message, only_new=True)
