@@ -29,8 +29,8 @@ from fake_server.manual_objects import (
     make_device,
 )
 from recorder.wire.frames import Frame, Opcode
+from replayer.playing.timeline import Cue
 from replayer.state import State
-from replayer.timeline import Cue
 
 __all__ = ["Fleet"]
 
@@ -292,7 +292,8 @@ def _cue(at_ns: int, payload: bytes) -> Cue:
 
 
 class Fleet:
-    """A source for a fake server (:class:`replayer.script.Source`), without a file or an end.
+    """A source for a fake server (:class:`replayer.playing.script.Source`), without a file or an
+    end.
 
     ``seed`` decides every step of the lively objects, ``now`` (an aware moment) their dates: the
     opening is dated when the fleet is made, the changes of a socket from when its cues are asked

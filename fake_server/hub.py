@@ -29,7 +29,7 @@ from fake_server.written import Written
 from recorder.track.rules import Rules
 from recorder.track.sessions import Session
 from recorder.wire.frames import CloseCode, close_frame
-from replayer.script import Source
+from replayer.playing.script import Source
 from replayer.state import State
 
 __all__ = ["Hub"]

@@ -24,7 +24,7 @@ from fake_server.written import Written
 from recorder.track.rules import Rules
 from recorder.track.violations import Violation
 from recorder.wire.frames import CloseCode, close_frame
-from replayer.script import Source
+from replayer.playing.script import Source
 
 __all__ = ["FakeServer"]
 

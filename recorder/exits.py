@@ -18,6 +18,7 @@ class Exit(IntEnum):
 
     OK = 0
     DIFFERENT = 1
+    UNDECIDED = 2
     USAGE = 64
     BAD_DATA = 65
     NO_INPUT = 66
@@ -34,6 +35,7 @@ class Exit(IntEnum):
 MEANINGS: Final[dict[Exit, str]] = {
     Exit.OK: "done",
     Exit.DIFFERENT: "the answer is no: recordings differ, or a check failed",
+    Exit.UNDECIDED: "neither yes nor no: too little was seen to tell",
     Exit.USAGE: "the command line is wrong",
     Exit.BAD_DATA: "an input file does not hold what it should",
     Exit.NO_INPUT: "an input file, or the program to run, cannot be opened",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
@@ -13,12 +10,13 @@ from pathlib import Path
 
 import msgspec
 
-from recorder.errors import DiskFailed, OutputExists, RecordingError
-from recorder.model import AnyEntry, End, Header, Redaction
-from recorder.recording import Reader, Writer, encode_entry
+from recorder.errors import RecordingError
+from recorder.model import AnyEntry, Redaction
+from recorder.recording import Reader, encode_entry
 from recorder.redaction import Redactor, highest_numbers
 from recorder.redaction.options import RedactionOptions
 from recorder.redaction.share import Learnt
+from recorder.rewriting import final_path, rewriting
 
 __all__ = ["RedactSummary", "redact_recording"]
 
@@ -36,7 +34,11 @@ class RedactSummary(msgspec.Struct, frozen=True):
 
 
 def redact_recording(
-    source: Path, destination: Path, options: RedactionOptions, *, force: bool = False
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    options: RedactionOptions,
+    *,
+    force: bool = False,
 ) -> RedactSummary:
     """Make a recording at ``destination`` that is ``source`` with values taken out.
 
@@ -58,17 +60,7 @@ def redact_recording(
     :class:`~recorder.recording.Reader`, the latter too if the source was redacted by ``share`` with
     another key; DiskFailed.
     """
-    final = destination.resolve()
-    if final.exists() and not final.is_file():
-        raise OutputExists(f"{destination}: it is no regular file; give another name")
-    if final.exists() and os.path.exists(source) and os.path.samefile(final, source):
-        raise OutputExists(
-            f"{destination}: it is {source} itself, which stays as it is; give another name"
-        )
-    if final.exists() and not force:
-        raise OutputExists(f"{destination}: it exists already; give another name, or --force")
-    if not final.parent.is_dir():
-        raise OutputExists(f"{destination}: cannot be made: there is no such folder")
+    final = final_path(destination, [source], force=force)
     with Reader(source) as reader:
         before = reader.header.redaction
         todo = _what_is_left(before, options, source)
@@ -76,7 +68,9 @@ def redact_recording(
         return _written(reader, redactor, _named(before, redactor), destination, final)
 
 
-def _what_is_left(before: Redaction, options: RedactionOptions, source: Path) -> RedactionOptions:
+def _what_is_left(
+    before: Redaction, options: RedactionOptions, source: str | os.PathLike[str]
+) -> RedactionOptions:
     """What ``options`` still have to do."""
     if before.profile != "share" or options.profile != "share":
         return options
@@ -95,7 +89,9 @@ def _named(before: Redaction, redactor: Redactor) -> Redaction:
     return before if before.profile == "share" else redactor.header()
 
 
-def _prepared(source: Path, before: Redaction, todo: RedactionOptions) -> Redactor:
+def _prepared(
+    source: str | os.PathLike[str], before: Redaction, todo: RedactionOptions
+) -> Redactor:
     """A redactor that knows what only a first reading tells: names, and the numbers of marks."""
     is_share = todo.profile == "share"
     if not is_share and before.profile == "none":
@@ -120,7 +116,11 @@ def _prepared(source: Path, before: Redaction, todo: RedactionOptions) -> Redact
 
 
 def _written(
-    reader: Reader, redactor: Redactor, redaction: Redaction, destination: Path, final: Path
+    reader: Reader,
+    redactor: Redactor,
+    redaction: Redaction,
+    destination: str | os.PathLike[str],
+    final: Path,
 ) -> RedactSummary:
     header = redactor.redact_header(reader.header)
     header = msgspec.structs.replace(
@@ -129,66 +129,18 @@ def _written(
         # Nobody who has the redacted parts can tell the hash of an original one.
         series=header.series and msgspec.structs.replace(header.series, previous_sha256=None),
     )
-    # The name keeps its suffix, which says whether to compress.
-    unfinished = final.with_name(f".redacting-{uuid.uuid4()}-{final.name}")
     first = next(reader, None)
     entries = reader if first is None else chain([first], reader)
-    writer = _created(unfinished, header, first, destination)
-    incomplete: str | None = None
-    end: End | None = None
-    try:
-        count = 0
+    seq, offset_ns = (0, 0) if first is None else (first.seq - 1, first.offset_ns or 0)
+    with rewriting(destination, final, header, seq=seq, offset_ns=offset_ns) as made:
         for ready in _redacted(entries, redactor):
-            if type(ready) is End:
-                end = ready
-                continue
-            if end is not None:
-                _write_former_end(writer, end)
-                end = None
-                count += 1
-            writer.write(ready)
-            count += 1
+            made.write(ready)
         incomplete = reader.why_incomplete
-        if incomplete is None and end is not None:
-            counts = Counter(end.redaction) + Counter(redactor.counts)
-            writer.close(counts, offset_ns=end.offset_ns)
-            count += 1
-        else:
-            writer.abort()
-        if final.exists():
-            shutil.copymode(final, unfinished)
-        os.replace(unfinished, final)
-    except BaseException as error:
-        with contextlib.suppress(DiskFailed):
-            writer.abort()
-        unfinished.unlink(missing_ok=True)
-        if not isinstance(error, (DiskFailed, OSError)):
-            raise
-        why = error.__cause__ if isinstance(error, DiskFailed) else error
-        said = why.strerror if isinstance(why, OSError) else why
-        raise DiskFailed(
-            f"{destination}: writing failed: {said}; nothing was left of it"
-        ) from error
+        if incomplete is None and made.end is not None:
+            counts = Counter(made.end.redaction) + Counter(redactor.counts)
+            made.close(counts, offset_ns=made.end.offset_ns)
+        count = made.entries
     return RedactSummary(redaction.profile, redaction.key_id, count, redactor.counts, incomplete)
-
-
-def _created(unfinished: Path, header: Header, first: AnyEntry | None, destination: Path) -> Writer:
-    seq = 0 if first is None else first.seq - 1
-    offset_ns = 0 if first is None else first.offset_ns or 0
-    try:
-        return Writer.create(unfinished, header, seq=seq, offset_ns=offset_ns)
-    except OutputExists as error:
-        why = error.__cause__
-        said = why.strerror if isinstance(why, OSError) else why
-        raise OutputExists(f"{destination}: cannot be made: {said}") from error
-
-
-def _write_former_end(writer: Writer, end: End) -> None:
-    """Write the ``end`` of a recording that was gone on with: what follows keeps its numbers."""
-    end = msgspec.structs.replace(
-        end, seq=writer.seq + 1, entries=writer.entries + 1, sha256=writer.sha256
-    )
-    writer.write_line(encode_entry(end), end.offset_ns)
 
 
 def _redacted(entries: Iterator[AnyEntry], redactor: Redactor) -> Iterator[AnyEntry]:

@@ -6,12 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from replayer.conversation import converse
     from replayer.difference import Difference, first_difference
-    from replayer.script import Script, load_script
-    from replayer.series import SeriesReader
+    from replayer.playing.script import Script, load_script
+    from replayer.playing.timeline import Cue
+    from replayer.reading.conversation import converse
+    from replayer.reading.series import SeriesReader
     from replayer.state import State
-    from replayer.timeline import Cue
 
 __all__ = [
     "Cue",
@@ -25,14 +25,14 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "converse": "replayer.conversation",
+    "converse": "replayer.reading.conversation",
     "Difference": "replayer.difference",
     "first_difference": "replayer.difference",
-    "Script": "replayer.script",
-    "load_script": "replayer.script",
-    "SeriesReader": "replayer.series",
+    "Script": "replayer.playing.script",
+    "load_script": "replayer.playing.script",
+    "SeriesReader": "replayer.reading.series",
     "State": "replayer.state",
-    "Cue": "replayer.timeline",
+    "Cue": "replayer.playing.timeline",
 }
 """Where each name lives; imported at first use, so that a command loads only its own part."""
 

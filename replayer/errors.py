@@ -5,7 +5,9 @@ alike.
 
     RecorderError (recorder.errors)      exit code
     └── ReplayerError
-        └── CannotExport                 65   the recording does not hold the bytes asked for
+        ├── CannotExport                 65   the recording does not hold the bytes asked for
+        ├── NoContract                   65   the file is no contract
+        └── NothingLearnt                65   the recordings hold nothing of what was asked for
 
 What a replayer shares with the recorder (a recording that cannot be read, an output that exists, a
 full disk) has its error there. A message says what was read, where, what was expected and what to
@@ -17,7 +19,7 @@ from __future__ import annotations
 from recorder.errors import RecorderError
 from recorder.exits import Exit
 
-__all__ = ["CannotExport", "ReplayerError"]
+__all__ = ["CannotExport", "NoContract", "NothingLearnt", "ReplayerError"]
 
 
 class ReplayerError(RecorderError):
@@ -26,5 +28,17 @@ class ReplayerError(RecorderError):
 
 class CannotExport(ReplayerError):
     """The recording does not hold the bytes that were asked for."""
+
+    exit_code = Exit.BAD_DATA
+
+
+class NoContract(ReplayerError):
+    """The file is no contract, or one of another version."""
+
+    exit_code = Exit.BAD_DATA
+
+
+class NothingLearnt(ReplayerError):
+    """The recordings hold nothing of what was asked for."""
 
     exit_code = Exit.BAD_DATA

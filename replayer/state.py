@@ -7,6 +7,7 @@ recorded (``100.0`` is not ``100``).
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Self
 
@@ -54,8 +55,9 @@ class State:
         self.devices: dict[Any, bytes] = {}
         self.beacons: dict[Any, bytes] = {}
         self._latest: dict[Any, bytes] = {}
-        self._positions_by_id: dict[Any, bytes] = {}
-        self._events_by_id: dict[Any, bytes] = {}
+        # Not plain dicts: to find the oldest key of one, all that were forgotten are passed over.
+        self._positions_by_id: OrderedDict[Any, bytes] = OrderedDict()
+        self._events_by_id: OrderedDict[Any, bytes] = OrderedDict()
 
     def copy(self) -> Self:
         """An independent copy; the objects themselves are shared, as they are immutable."""
@@ -63,8 +65,8 @@ class State:
         other.devices = dict(self.devices)
         other.beacons = dict(self.beacons)
         other._latest = dict(self._latest)
-        other._positions_by_id = dict(self._positions_by_id)
-        other._events_by_id = dict(self._events_by_id)
+        other._positions_by_id = self._positions_by_id.copy()
+        other._events_by_id = self._events_by_id.copy()
         return other
 
     def mapped(self, change: Callable[[bytes], bytes]) -> Self:
@@ -153,14 +155,14 @@ class State:
         ]
 
 
-def _remember(known: dict[Any, bytes], key: Any, text: bytes, *, only_new: bool) -> None:
+def _remember(known: OrderedDict[Any, bytes], key: Any, text: bytes, *, only_new: bool) -> None:
     """Keep a text as the newest; the oldest is forgotten."""
     if only_new and key in known:
         return
     known.pop(key, None)
     known[key] = text
     if len(known) > _MAX_POSITIONS:
-        del known[next(iter(known))]
+        known.popitem(last=False)
 
 
 def _ids_of(text: bytes) -> _Ids:

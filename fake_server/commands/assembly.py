@@ -22,7 +22,7 @@ from recorder.credentials import Credentials
 from recorder.errors import CannotRead, RulesError
 from recorder.track.rules import Rules
 from recorder.track.rules_file import load_rules
-from replayer.script import Source
+from replayer.playing.script import Source
 
 __all__ = ["Parts", "parts_of"]
 
@@ -126,7 +126,7 @@ def _source(recording: Path | None, *further: Path, is_rebased: bool) -> tuple[S
         from fake_server.fleet import Fleet
 
         return Fleet(), "a synthetic fleet"
-    from replayer.script import load_script
+    from replayer.playing.script import load_script
 
     script = load_script(recording, *further)
     for problem in script.problems:
@@ -144,7 +144,7 @@ def _source(recording: Path | None, *further: Path, is_rebased: bool) -> tuple[S
     )
     if not is_rebased:
         return script, f"{what} ({sockets})"
-    from replayer.rebase import rebased_to_now
+    from replayer.playing.rebase import rebased_to_now
 
     source = rebased_to_now(script, datetime.now(UTC))
     moved = "it holds no dates" if source is script else "its last date is now"

@@ -10,8 +10,8 @@ import trio
 
 from fake_server.playback.stage import Playback
 from recorder.wire.frames import CloseCode, close_frame
+from replayer.playing.timeline import Cue, CueKind, looped, may_begin_with, without
 from replayer.state import State
-from replayer.timeline import Cue, CueKind, looped, may_begin_with, without
 
 __all__ = ["END_OF_RECORDING", "cues_to_play", "skip_to"]
 

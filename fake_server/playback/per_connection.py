@@ -14,10 +14,10 @@ from fake_server.playback.cues import END_OF_RECORDING, cues_to_play, skip_to
 from fake_server.playback.stage import Stage
 from recorder.track.kinds import ping_uuids
 from recorder.track.sessions import Session
-from replayer.clock import PlaybackClock
-from replayer.player import play
+from replayer.playing.clock import PlaybackClock
+from replayer.playing.player import play
+from replayer.playing.timeline import Cue, whole_messages
 from replayer.state import State
-from replayer.timeline import Cue, whole_messages
 
 __all__ = ["PerConnection"]
 

@@ -10,7 +10,7 @@ import msgspec
 from fake_server.connection import Socket
 from fake_server.written import Written
 from recorder.track.rules import Rules
-from replayer.script import Source
+from replayer.playing.script import Source
 
 __all__ = ["Playback", "Stage"]
 

@@ -13,7 +13,7 @@ from fake_server.reports.errors import ReportError
 from fake_server.reports.filters import Fix, filtered
 from fake_server.reports.parameters import ReportParameters
 from recorder.track.rules import Rules
-from replayer.dates import read_date
+from replayer.playing.dates import read_date
 
 __all__ = ["History", "device_ids", "events", "route", "routes"]
 

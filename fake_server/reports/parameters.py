@@ -15,7 +15,7 @@ import msgspec
 
 from fake_server.reports.errors import ReportError
 from recorder.track.rules import Rules
-from replayer.dates import read_date
+from replayer.playing.dates import read_date
 
 __all__ = ["PARAMETERS", "Parameter", "ReportParameters", "read_parameters"]
 

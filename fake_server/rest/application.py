@@ -32,7 +32,7 @@ from recorder.backend import API_PATH
 from recorder.track.rules import Rules
 from recorder.track.sessions import Session, SessionProblem
 from recorder.track.violations import Violation, session_violation
-from replayer.script import Source
+from replayer.playing.script import Source
 from replayer.state import State
 
 __all__ = ["Rest"]

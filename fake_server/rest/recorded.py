@@ -10,7 +10,7 @@ from recorder.backend import API_PATH
 from recorder.redaction.codings import codings_of, decoded
 from recorder.track.kinds import read_message
 from recorder.wire.handshake import header_value
-from replayer.script import Source
+from replayer.playing.script import Source
 
 __all__ = ["recorded_answer"]
 

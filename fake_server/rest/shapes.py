@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from replayer.dates import read_date
+from replayer.playing.dates import read_date
 
 __all__ = ["SHAPES", "Field", "FieldType", "created", "read_object", "updated", "wrong_field"]
 

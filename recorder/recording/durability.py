@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
-import trio
-
 from recorder.errors import DiskFailed
 from recorder.model import KnownEntry, UnknownEntry
 
@@ -77,6 +75,9 @@ async def keep_durable(writer: EntryWriter) -> None:
 
     *Error handling.* Raises DiskFailed, by itself and in no group, when a flush or a sync fails.
     """
+    # Imported here: who reads recordings only would wait an eighth of a second for it.
+    import trio
+
     failures: list[DiskFailed] = []
     written = trio.Event()
 

@@ -21,6 +21,7 @@ import msgspec
 
 from recorder.errors import CannotRead, CorruptRecording, RecordingError
 from recorder.model import End, Header, KnownEntry, UnknownEntry
+from recorder.recording.digesting import DigestBeside
 from recorder.recording.v1 import decode_entry, decode_header, decode_quickly
 from recorder.recording.zstd_frames import Block, Gap, Tear, index_points, is_zstd, read_blocks
 
@@ -88,7 +89,8 @@ class Reader:
 
     The header is read at once. Plain or zstd is told by the first bytes, not by the name. With
     ``salvage``, what is damaged in the middle (lines, zstd frames, the order of entries) is listed
-    in ``damage`` and reading goes on after it.
+    in ``damage`` and reading goes on after it. With ``verify`` the sha256 is taken in a thread
+    while the entries are read, so that :attr:`why_incomplete` costs no second reading.
 
     *Error handling.* The constructor raises CannotRead if the file cannot be opened, RecordingError
     if it is no recording or ends before its first line does, UnsupportedVersion if it is too new,
@@ -113,7 +115,9 @@ class Reader:
     [('note', 1), ('end', 2)] True
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, salvage: bool = False) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, salvage: bool = False, verify: bool = False
+    ) -> None:
         self.name: Final = os.fspath(path)
         self.line = 1
         """The number of the line that was read last; the header is line 1."""
@@ -122,6 +126,7 @@ class Reader:
         self.damage: list[Damage] = []
         """What was passed over so far, under salvage."""
         self._salvage = salvage
+        self._beside = DigestBeside() if verify else None
         self._standing: Standing | None = None
         self._whole_bytes = 0
         self._begun = b""
@@ -161,6 +166,7 @@ class Reader:
         """Close the file. May be called twice."""
         self._entries.close()
         self._file.close()
+        self._verify_no_more()
 
     def __iter__(self) -> Iterator[KnownEntry | UnknownEntry]:
         return self._entries
@@ -180,18 +186,14 @@ class Reader:
         """What keeps the recording from being complete, None if nothing does; to be asked after the
         last entry.
 
-        The first call reads the file once more, for the sha256 of the `end`: hashing while reading
-        would halve the speed of everyone who does not ask. Raises CannotRead if that fails.
+        The first call reads the file once more, for the sha256 of the `end`, unless ``verify`` was
+        asked for: hashing while reading takes a second processor, or the time of everyone who does
+        not ask. Raises CannotRead if that fails.
         """
         if self._to_verify is not None:
             end_starts, expected = self._to_verify
             self._to_verify = None
-            if self._hash(end_starts).hexdigest() == expected:
-                self._verdict = None
-            else:
-                self._verdict = (
-                    "its sha256 is not what the `end` says: it was changed after it was recorded"
-                )
+            self._judge(self._hash(end_starts).hexdigest(), expected)
         return self._verdict
 
     def standing(self) -> Standing:
@@ -214,6 +216,7 @@ class Reader:
         if self.header.timing == "none":
             raise ValueError(f"{self.name} has no timing to seek by")
         self._entries.close()
+        self._verify_no_more()
         self.torn, self._standing, self._to_verify, self._verdict = None, None, None, _NOT_READ
         self._whole_bytes = 0
         point = None
@@ -239,6 +242,19 @@ class Reader:
                 return
         self._entries = entries
 
+    def _judge(self, found: str, expected: str) -> None:
+        is_same = found == expected
+        self._verdict = (
+            None
+            if is_same
+            else "its sha256 is not what the `end` says: it was changed after it was recorded"
+        )
+
+    def _verify_no_more(self) -> None:
+        if self._beside is not None:
+            self._beside.close()
+            self._beside = None
+
     def _read_header(self) -> tuple[Header, Iterator[bytes]]:
         """The header, and the lines after it."""
         batches = self._batches(0)
@@ -249,6 +265,8 @@ class Reader:
                 f"delete it, or overwrite it with --force"
             )
         header = decode_header(first, where=f"{self.name}:1")
+        if self._beside is not None:
+            self._beside.take(first + b"\n")
         return header, chain([rest], batches) if rest else batches
 
     def _check_start(self, start: bytes) -> None:
@@ -283,6 +301,8 @@ class Reader:
         entry: KnownEntry | UnknownEntry | None = None
         end_bytes = 0
         for batch in self._guarded(batches):
+            if self._beside is not None:
+                self._beside.take(batch)
             # Twice as quick as split().
             for ended in BytesIO(batch):
                 line = ended[:-1]
@@ -330,6 +350,8 @@ class Reader:
             self._verdict = _CUT_SHORT
         elif entry.entries != count:
             self._verdict = f"its `end` says {entry.entries} entries, there are {count}"
+        elif self._beside is not None:
+            self._judge(self._beside.without_last(end_bytes), entry.sha256)
         else:
             self._to_verify = self._whole_bytes - end_bytes, entry.sha256
         self._standing = Standing(

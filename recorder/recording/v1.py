@@ -345,6 +345,13 @@ def _check_frame(entry: Any, line: bytes) -> str | None:
             return "a `head` of less than two bytes"
     except ValueError:
         return "a `head` that is no hex"
+    if (
+        entry.opcode == "text"
+        and entry.text is not None
+        and entry.base64 is entry.code is entry.reason is None
+    ):
+        # Nearly every frame.
+        return None
     if entry.opcode not in _OPCODES:
         return "an `opcode` that is no name of one and no number from 0 to 15"
     if entry.code is None:

@@ -12,11 +12,13 @@ import msgspec
 from recorder.console import out
 from recorder.model import Header
 from recorder.recording import Torn, encode_header
+from replayer.commands.selection_options import in_recording, selection_options
 from replayer.commands.terminal import make_output_safe, output_columns
-from replayer.facts import SILENCE_NS, ConnectionFacts, Facts, Pings, Silence
-from replayer.series import SeriesReader
-from replayer.statistics import gather
-from replayer.words import counted, duration, json_text, printable, seconds, wrap
+from replayer.reading.facts import SILENCE_NS, ConnectionFacts, Facts, Pings, Silence
+from replayer.reading.selection import Selection, Selector
+from replayer.reading.series import SeriesReader
+from replayer.reading.statistics import gather
+from replayer.reading.words import counted, duration, json_text, printable, seconds, wrap
 
 __all__ = ["Info", "info_command", "page"]
 
@@ -42,12 +44,18 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
 @click.command("info")
 @click.argument("recordings", metavar="REC...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
-def info_command(recordings: tuple[str, ...], as_json: bool) -> None:
+@selection_options
+def info_command(recordings: tuple[str, ...], as_json: bool, selection: Selection) -> None:
     """What the recording REC holds, or the parts of a series: counts, rates, connections, PINGs,
     gaps, silences, and whether it is complete.
+
+    With filters, which select messages as those of `show` do, the counts and rates are those of the
+    selected messages alone. All else is of the whole recording.
     """
-    with SeriesReader(recordings) as reader:
-        facts = gather(reader.header, reader)
+    with SeriesReader(recordings, verify=True) as reader:
+        chosen = in_recording(selection, reader.header, reader.name)
+        selected = None if chosen.is_all else Selector(chosen).takes
+        facts = gather(reader.header, reader, selected=selected)
         info = Info(
             recording=reader.names[0],
             parts=reader.names if len(reader.names) > 1 else [],

@@ -26,10 +26,12 @@ from tests.benchmarks import (
     bench_json_texts,
     bench_launch,
     bench_playback,
+    bench_reading,
     bench_recording,
     bench_redaction,
     bench_relay,
     bench_rest,
+    bench_scan,
 )
 
 ROUNDS = 7
@@ -83,7 +85,16 @@ def figures() -> Iterator[dict[str, Any]]:
         "measure": lambda: (bench_recording.kill_loss_p99_ms(20), None),
     }
     if sys.platform == "linux":
-        for module in (bench_relay, bench_fanout, bench_rest, bench_idle, bench_playback):
+        modules = (
+            bench_reading,
+            bench_scan,
+            bench_relay,
+            bench_fanout,
+            bench_rest,
+            bench_idle,
+            bench_playback,
+        )
+        for module in modules:
             yield from module.figures()
 
 

@@ -25,8 +25,8 @@ from rich.text import Text
 
 from recorder.exits import Exit
 from recorder.recording import Reader
-from replayer.conversation import DataMessage, converse
 from replayer.difference import first_difference
+from replayer.reading.conversation import DataMessage, converse
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

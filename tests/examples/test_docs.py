@@ -121,7 +121,7 @@ def test_the_commands_of_a_page_do_what_it_says(page: Path, tmp_path: Path) -> N
     commands = sessions(page)
     if not commands:
         return
-    require("bash", "curl")
+    require("bash", "curl", "jq")
     (tmp_path / "fixtures").symlink_to(ROOT / "fixtures")
     shell = Shell(tmp_path)
     try:

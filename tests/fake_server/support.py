@@ -31,8 +31,8 @@ from recorder.wire.handshake import (
     header_value,
     parse_response_head,
 )
-from replayer.script import Script, load_script
-from replayer.timeline import Cue
+from replayer.playing.script import Script, load_script
+from replayer.playing.timeline import Cue
 from tests.strategies import make_header
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="

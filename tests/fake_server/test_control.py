@@ -17,9 +17,9 @@ from fake_server.accounts import DEMO_ACCOUNT, Account, Accounts
 from fake_server.faults import parse_injection
 from fake_server.playback import Playback
 from recorder.wire.frames import Frame, Opcode
-from replayer.script import Script
+from replayer.playing.script import Script
+from replayer.playing.timeline import Cue
 from replayer.state import State
-from replayer.timeline import Cue
 from tests.fake_server.support import (
     BEACONS,
     DEVICES,

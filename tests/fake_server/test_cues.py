@@ -13,8 +13,8 @@ from fake_server.messages import text_frame
 from fake_server.playback import Playback
 from fake_server.playback.cues import cues_to_play, skip_to
 from recorder.wire.frames import Frame, Opcode
+from replayer.playing.timeline import Cue, CueKind, may_begin_with
 from replayer.state import State
-from replayer.timeline import Cue, CueKind, may_begin_with
 from tests.profiles import examples
 
 KINDS: tuple[CueKind, ...] = ("data", "ping", "timeout", "control", "close", "torn")

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from fake_server.fleet import Fleet
 from recorder.track.kinds import objects_of, read_message
 from recorder.wire.frames import Frame, FrameParser, Opcode
+from replayer.playing.timeline import Cue
 from replayer.state import OBJECT_KINDS, State
-from replayer.timeline import Cue
 from tests.profiles import examples
 
 MANUAL = Path(__file__).parents[2] / "fixtures" / "manual"

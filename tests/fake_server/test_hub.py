@@ -19,7 +19,7 @@ from fake_server.playback import Playback
 from recorder.model import Bytes
 from recorder.track.rules import Rules
 from recorder.wire.frames import Frame, Opcode, close_frame
-from replayer.script import Script
+from replayer.playing.script import Script
 from tests.fake_server.support import (
     BEACONS,
     DEVICES,

@@ -24,7 +24,7 @@ from recorder.model import Entry
 from recorder.track.rules import Rules
 from recorder.track.sessions import Session as LiveSession
 from recorder.wire.frames import Frame, Opcode, close_frame
-from replayer.script import Script
+from replayer.playing.script import Script
 from tests.fake_server import model_state as told
 from tests.fake_server.model import GRACE_S, Cue, Model, Session, Socket
 from tests.fake_server.model_state import KINDS, members

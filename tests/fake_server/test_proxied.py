@@ -14,7 +14,7 @@ from fake_server.playback import Playback
 from recorder.checkpoint import SoFar
 from recorder.model import Body, Closed, Entry, Open, Request, Response, Series
 from recorder.wire.frames import Frame, Opcode
-from replayer.script import Script, load_script
+from replayer.playing.script import Script, load_script
 from tests.fake_server.rest.support import account
 from tests.fake_server.support import (
     BEACONS,

@@ -14,7 +14,7 @@ import trio.testing
 
 from fake_server.playback import Playback
 from recorder.wire.frames import Frame, Opcode, close_frame
-from replayer.script import Script
+from replayer.playing.script import Script
 from tests.fake_server.support import (
     BEACONS,
     DEVICES,

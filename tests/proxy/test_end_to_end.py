@@ -26,7 +26,7 @@ from recorder.sink import Sink
 from recorder.wire.frames import Opcode
 from replayer.commands.info import info_command
 from replayer.commands.show import show_command
-from replayer.script import load_script
+from replayer.playing.script import load_script
 from tests.fake_server.support import (
     BEACONS,
     DEVICES,

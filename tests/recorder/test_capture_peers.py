@@ -19,7 +19,7 @@ from fake_server.playback import Playback
 from fake_server.server import FakeServer
 from recorder.backend import Backend
 from recorder.capture import Outcome
-from replayer.script import load_script
+from replayer.playing.script import load_script
 from tests.recorder.scripted import (
     COOKIE,
     CREDENTIALS,

@@ -34,7 +34,7 @@ from recorder.track.heartbeat import REMEMBERED_PINGS, Heartbeat
 from recorder.track.kinds import ping_uuids
 from recorder.track.rules import Rules
 from recorder.wire.frames import Frame, Opcode
-from replayer.conversation import DataMessage, converse
+from replayer.reading.conversation import DataMessage, converse
 from replayer.state import OBJECT_KINDS, State
 from tests.profiles import examples
 from tests.recording.files import traffic

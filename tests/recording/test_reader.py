@@ -251,6 +251,34 @@ def test_an_end_that_is_wrong_makes_a_recording_incomplete(tmp_path: Path) -> No
     assert read(path)[1].why_incomplete == "its `end` says 7 entries, there are 6"
 
 
+@both
+@given(entries=entry_lists(), cut=st.integers(0, 400), changed=st.booleans())
+@settings(max_examples=examples(40))
+def test_hashing_beside_reading_gives_the_same_verdict(
+    suffix: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    entries: list[KnownEntry | UnknownEntry],
+    cut: int,
+    changed: bool,
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"verified.{suffix}"
+    record(path, entries)
+    data = path.read_bytes()
+    if changed:
+        data = data.replace(b'"id":"', b'"id":"0', 1)
+    path.write_bytes(data[: len(data) - cut] if cut < 300 else data)
+    verdicts = []
+    for verify in (False, True):
+        try:
+            with Reader(path, verify=verify) as reader:
+                for _ in reader:
+                    pass
+                verdicts.append(reader.why_incomplete)
+        except RecordingError as error:
+            verdicts.append(str(error))
+    assert verdicts[0] == verdicts[1]
+
+
 def test_completeness_is_unknown_before_the_end_is_reached(path: Path) -> None:
     record(path, notes(5))
     with Reader(path) as reader:

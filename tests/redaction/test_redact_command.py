@@ -36,8 +36,8 @@ from recorder.redaction.options import RedactionOptions
 from recorder.redaction.share import KEY_VARIABLE
 from recorder.wire.frames import Frame
 from replayer.difference import first_difference
-from replayer.series import SeriesReader
-from replayer.statistics import gather
+from replayer.reading.series import SeriesReader
+from replayer.reading.statistics import gather
 from tests.processes import fake_server
 from tests.processes import run as process
 from tests.recording.files import NoSync

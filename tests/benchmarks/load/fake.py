@@ -17,8 +17,8 @@ import trio
 from fake_server import FakeServer, Playback
 from recorder.model import Header, Redaction
 from recorder.wire.frames import Frame, Opcode
-from replayer.script import Script
-from replayer.timeline import Cue
+from replayer.playing.script import Script
+from replayer.playing.timeline import Cue
 
 HEADER = Header(
     id="7d8f2c9e-5a53-4f0e-9c35-0f3a3f4f3b11",

@@ -21,7 +21,7 @@ from fake_server.reports import (
     summary,
 )
 from recorder.track.rules import Rules
-from replayer.dates import read_date
+from replayer.playing.dates import read_date
 from replayer.state import State
 from tests.fake_server.reports.strategies import (
     FIRST_NS,

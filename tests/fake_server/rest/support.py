@@ -20,8 +20,8 @@ from recorder.credentials import Credentials
 from recorder.track.rules import Rules
 from recorder.track.sessions import Session
 from recorder.wire.frames import Frame, Opcode
-from replayer.script import RecordedAnswer, Script
-from replayer.timeline import Cue
+from replayer.playing.script import RecordedAnswer, Script
+from replayer.playing.timeline import Cue
 from tests.strategies import make_header
 
 FORM: Final = "application/x-www-form-urlencoded"

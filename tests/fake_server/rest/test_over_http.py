@@ -17,7 +17,7 @@ from fake_server.playback import Playback
 from recorder.credentials import Credentials
 from recorder.model import Body, Response, encode_bytes
 from recorder.wire.frames import Frame, Opcode
-from replayer.script import Script
+from replayer.playing.script import Script
 from tests.fake_server.support import (
     BEACONS,
     DEVICES,

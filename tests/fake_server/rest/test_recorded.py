@@ -10,7 +10,7 @@ import pytest
 
 from fake_server.accounts import Account, Accounts
 from fake_server.reports import XLSX
-from replayer.script import RecordedAnswer
+from replayer.playing.script import RecordedAnswer
 from tests.fake_server.rest.support import Caller, account
 
 ROUTE = "/api/reports/route"

@@ -1,0 +1,148 @@
+"""`track-replayer contract`: what the backend says, learnt from recordings, and whether it still
+says so.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import cast
+
+import click
+import msgspec
+
+from recorder.console import LazyGroup, out, say
+from recorder.destination import destination
+from recorder.exits import Exit
+from recorder.recording import Reader
+from replayer.commands.terminal import make_output_safe
+from replayer.contract.checking import Report, judge
+from replayer.contract.findings import Severity
+from replayer.contract.learning import Learner
+from replayer.contract.model import encode_contract, load_contract
+from replayer.contract.reporting import fails, junit_cases, page
+from replayer.errors import NothingLearnt
+from replayer.junit import junit_xml
+from replayer.reading.series import SeriesReader
+from replayer.reading.words import counted, json_text, printable
+
+__all__ = ["check_command", "contract_group", "infer_command"]
+
+contract_group = LazyGroup(
+    name="contract",
+    help="Learn from recordings what the backend says, and check whether others say the same.",
+    table={
+        "infer": ("replayer.commands.contract:infer_command", "Learn a contract."),
+        "check": ("replayer.commands.contract:check_command", "Check recordings against one."),
+        "export": (
+            "replayer.commands.contract_export:contract_export_command",
+            "As JSON Schema, AsyncAPI or OpenAPI.",
+        ),
+    },
+)
+
+
+@click.command("infer")
+@click.argument("recordings", metavar="REC...", nargs=-1, required=True)
+@click.option(
+    "-o", "--output", metavar="FILE", required=True, help="The contract to make; - is stdout."
+)
+@click.option("--force", is_flag=True, help="Overwrite FILE.")
+def infer_command(recordings: tuple[str, ...], output: str, force: bool) -> None:
+    """Learn the contract of the recordings REC, each its own; parts of one series are one.
+
+    Of each kind of message and each REST call: fields, types, nulls, forms of strings,
+    enumerations, ranges and sizes, counted, with an example.
+    """
+    learner = _learn(recordings)
+    contract = learner.contract(f"tracktape {version('tracktape')}")
+    if not contract.messages and not contract.calls:
+        raise NothingLearnt(
+            f"{printable(recordings[0])} holds no message of a server and no call of its API:"
+            " expected a recording of a Track backend"
+        )
+    with destination(output, force=force) as file:
+        file.write(encode_contract(contract))
+    messages = sum(message.seen for message in contract.messages.values())
+    calls = sum(call.seen for call in contract.calls.values())
+    say(
+        f"learnt {counted(len(contract.messages), 'kinds')} of messages from"
+        f" {counted(messages, 'messages')}, and {len(contract.calls)} REST"
+        f" {'call' if len(contract.calls) == 1 else 'calls'}, seen {calls}"
+        f" {'time' if calls == 1 else 'times'}"
+    )
+    if learner.unread:
+        say(f"left out: {counted(learner.unread, 'texts')} that are no JSON objects")
+
+
+@click.command("check")
+@click.argument("recordings", metavar="REC... CONTRACT", nargs=-1, required=True)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["additive", "deprecated", "breaking"]),
+    default="additive",
+    show_default=True,
+    help="The least change that ends with 1.",
+)
+@click.option("--ranges", is_flag=True, help="Remark also on numbers and sizes outside of theirs.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
+@click.option("--junit", metavar="FILE", help="Also write a JUnit file, a case for each place.")
+def check_command(
+    recordings: tuple[str, ...],
+    fail_on: str,
+    ranges: bool,
+    as_json: bool,
+    junit: str | None,
+) -> int:
+    """Whether the recordings REC say what CONTRACT says, the last argument.
+
+    same (0), drift (1), or undecided (2): too little was seen to tell.
+    """
+    if len(recordings) < 2:
+        raise click.UsageError("name a recording, and last the contract, as `infer` makes it")
+    *paths, name = recordings
+    contract = load_contract(name)
+    report = judge(contract, _learn(tuple(paths)))
+    least = cast(Severity, fail_on)
+    if junit is not None:
+        with destination(junit, force=True) as file:
+            text = junit_xml(f"contract {name}", junit_cases(report, least))
+            file.write(text.encode("utf-8"))
+    make_output_safe()
+    if as_json:
+        out(msgspec.json.format(json_text(report), indent=2))
+    else:
+        for line in page(report, ranges=ranges):
+            out(line)
+    return _exit(report, least)
+
+
+def _exit(report: Report, fail_on: Severity) -> Exit:
+    if any(fails(change, fail_on) for change in report.changes):
+        return Exit.DIFFERENT
+    return Exit.UNDECIDED if report.verdict == "undecided" else Exit.OK
+
+
+def _learn(paths: tuple[str, ...]) -> Learner:
+    """Learn all recordings at these paths."""
+    learner = Learner()
+    for group in _groups(paths):
+        with SeriesReader(group) as reader:
+            learner.learn(reader.header, reader)
+            for problem in reader.problems:
+                say(printable(problem))
+            if reader.torn is not None:
+                say(
+                    f"{printable(reader.names[-1])} is torn: {reader.torn.bytes_lost} bytes at its"
+                    f" end could not be read ({reader.torn.why})"
+                )
+    return learner
+
+
+def _groups(paths: tuple[str, ...]) -> list[list[str]]:
+    """The paths, those of one series together."""
+    groups: dict[object, list[str]] = {}
+    for number, path in enumerate(paths):
+        with Reader(path) as reader:
+            series = reader.header.series
+        groups.setdefault(number if series is None else series.id, []).append(path)
+    return list(groups.values())

@@ -1,0 +1,1 @@
+"""What the backend says, learnt from recordings, and whether it still says so."""

@@ -1,0 +1,163 @@
+"""The PINGs of one socket and their pongs: who kept time, who answered (manual section 3.3)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from recorder.model import Bytes
+from recorder.track.heartbeat import Heartbeat
+from recorder.track.rules import Rules
+from recorder.track.violations import Violation
+from replayer.diagnosis.closing import Blame, Closing
+from replayer.diagnosis.findings import Findings
+from replayer.diagnosis.messages import Status, is_ping
+
+__all__ = ["Pings"]
+
+_REMEMBERED_PINGS: Final = 64
+
+
+class Pings:
+    """The heartbeat of a socket that opened, or began to be seen, at ``opened_ns``. What it finds
+    goes to ``findings``, and what may be why the socket ends to ``closing``.
+    """
+
+    __slots__ = (
+        "_closing",
+        "_connection",
+        "_findings",
+        "_interval_ns",
+        "_last_ns",
+        "_sent_ns",
+        "are_owed",
+        "heard_ns",
+        "heartbeat",
+    )
+
+    def __init__(
+        self, findings: Findings, rules: Rules, closing: Closing, connection: int, opened_ns: int
+    ) -> None:
+        self.heartbeat = Heartbeat(rules, opened_ns=opened_ns, connection=connection)
+        self.are_owed = True
+        """Whether the client is heard, and the server's frames are ones that it may answer."""
+        self.heard_ns = opened_ns
+        """When anything of the server's came last."""
+        self._findings = findings
+        self._closing = closing
+        self._connection = connection
+        self._interval_ns = rules.ping_interval_ns
+        self._last_ns = opened_ns
+        self._sent_ns: dict[str, int] = {}
+
+    def taken_up(self, uuid: str, at_ns: int) -> None:
+        """A PING that came before the recording and waits for its pong."""
+        self.heartbeat.ping_sent(uuid, at_ns)
+        self._remember(uuid, at_ns)
+
+    def client_text(self, payload: bytes, at_ns: int) -> list[Violation]:
+        """What is wrong with a text of the client, if it is a pong or was meant as one."""
+        found = self.heartbeat.client_text(payload, at_ns)
+        if found and found[0].rule == "pong.late":
+            self._missed(payload.decode().removeprefix("pong "), at_ns, "was answered too late")
+        return found
+
+    def status(self, status: list[Status], at_ns: int, seq: int) -> None:
+        """The entries of a ``status`` message of the server."""
+        is_finished = False
+        for one in status:
+            found = is_ping(one)
+            if found is None:
+                what = f"a PING with the message {one.message!r:.60} and the type {one.type!r:.20}"
+                self._add("ping.malformed", at_ns, seq, what)
+            elif found:
+                if not is_finished:
+                    # A server that pings again waits no longer for the pong that is overdue.
+                    self.finish(at_ns, seq)
+                    self._interval(at_ns, seq)
+                    is_finished = True
+                self._ping(one.message, at_ns, seq)
+
+    def _ping(self, uuid: str, at_ns: int, seq: int) -> None:
+        before_ns = self._sent_ns.get(uuid)
+        for violation in self.heartbeat.ping_sent(uuid, at_ns):
+            if violation.rule == "ping.repeated-uuid" and before_ns is not None:
+                after = f", {(at_ns - before_ns) / 1e9:.3f} s after it was sent before"
+                seen = violation.seen + (after if self._findings.is_timed else "")
+                self._add(violation.rule, at_ns, seq, seen, violation.expected)
+            else:
+                self._findings.violation(violation, seq)
+        self._remember(uuid, at_ns)
+
+    def _remember(self, uuid: str, at_ns: int) -> None:
+        self._sent_ns.pop(uuid, None)
+        self._sent_ns[uuid] = at_ns
+        if len(self._sent_ns) > _REMEMBERED_PINGS:
+            del self._sent_ns[next(iter(self._sent_ns))]
+
+    def finish(self, at_ns: int, seq: int | None) -> None:
+        """Give up the PINGs that were to be answered by now."""
+        unanswered = self.heartbeat.unanswered
+        if not unanswered or not self.are_owed:
+            return
+        found = self.heartbeat.finish(at_ns)
+        if not found:
+            return
+        for violation in found:
+            self._findings.violation(violation, seq)
+        gone = set(unanswered) - set(self.heartbeat.unanswered)
+        last = [uuid for uuid in unanswered if uuid in gone][-1]
+        self._missed(last, at_ns, "was never answered")
+
+    def _missed(self, uuid: str, at_ns: int, how: str) -> None:
+        sent_ns = self._sent_ns.get(uuid)
+        when = "" if sent_ns is None else f" of {sent_ns // 1_000_000 / 1000:.3f} s"
+        words = f"the PING{when}, {uuid}, {how}"
+        self._closing.missed_pong = Blame("client", words, "3.3", at_ns)
+
+    def _interval(self, at_ns: int, seq: int) -> None:
+        """A PING came: was it time?"""
+        interval_ns = self._interval_ns
+        late_ns = at_ns - self._last_ns - interval_ns
+        if late_ns > interval_ns // 10:
+            since = f"{self._last_ns / 1e9:.3f} s"
+            if late_ns >= interval_ns - interval_ns // 10:
+                what = f"no PING came from {since} to {at_ns / 1e9:.3f} s"
+                self._add("ping.absent", self._last_ns + interval_ns, seq, what)
+            else:
+                what = f"the PING behind that of {since} came {late_ns / 1e9:.3f} s late"
+                self._add("ping.late", at_ns, seq, what)
+        self._last_ns = at_ns
+
+    def silence(self, at_ns: int, *, timed_out: bool, torn: Bytes | None) -> None:
+        """The socket ended: should there have been another PING? ``torn`` is a frame that came no
+        further."""
+        tolerance_ns = self._interval_ns // 10
+        if at_ns - self._last_ns <= self._interval_ns + tolerance_ns:
+            return
+        due_ns = self._last_ns + self._interval_ns
+        began_ns = self.heard_ns if torn is None or torn.first_ns is None else torn.first_ns
+        for_s = f"{(at_ns - began_ns) / 1e9:.3f} s"
+        if torn is not None and began_ns < due_ns:
+            what = f"a frame that began at {began_ns / 1e9:.3f} s did not end in {for_s}"
+        elif at_ns - self.heard_ns > tolerance_ns and self.heard_ns < due_ns:
+            what = f"nothing came any more behind {self.heard_ns / 1e9:.3f} s, for {for_s}"
+        else:
+            since = f"{self._last_ns / 1e9:.3f} s"
+            what = f"no PING came from {since} to the end at {at_ns / 1e9:.3f} s"
+            self._add("ping.absent", due_ns, None, what)
+            if timed_out:
+                self._closing.blame("server", what, "3.3", due_ns)
+            return
+        what += ", no PING either"
+        self._add("socket.silent", due_ns, None, what)
+        self._closing.blame("server", what, "3.3", due_ns, lasts=True)
+
+    def _add(self, rule: str, at_ns: int, seq: int | None, seen: str, expected: str = "") -> None:
+        self._findings.add(
+            rule,
+            connection=self._connection,
+            at_ns=at_ns,
+            seq=seq,
+            seen=seen,
+            expected=expected,
+        )

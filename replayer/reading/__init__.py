@@ -1,0 +1,1 @@
+"""Reading a recording: what was said, by whom and when, and how it is put into words."""

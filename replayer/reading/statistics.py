@@ -1,0 +1,482 @@
+"""What a recording amounts to: counts, rates, connections, PINGs, gaps and silences. A pure fold
+over its entries; of a proxied connection the client leg counts.
+
+Memory grows with the number of connections and of kinds, not with the length of the recording.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from heapq import heappush, heappushpop
+from typing import Final
+
+import msgspec
+
+from recorder.model import (
+    Bytes,
+    Checkpoint,
+    Closed,
+    End,
+    FrameEntry,
+    Header,
+    KnownEntry,
+    MessageEntry,
+    Note,
+    Open,
+    Request,
+    Response,
+    Resume,
+    Sender,
+    UnknownEntry,
+)
+from recorder.track import Heartbeat, Rules, Violation, parse_pong, ping_uuids
+from recorder.track.heartbeat import REMEMBERED_PINGS
+from recorder.track.kinds import quick_kind
+from recorder.wire.handshake import header_value
+from replayer.reading.checkpoints import OpenConnection, read_checkpoint
+from replayer.reading.conversation import (
+    WHOLE_TEXT,
+    BrokenMessage,
+    DataMessage,
+    Exchange,
+    Item,
+    converse,
+    frame_of,
+)
+from replayer.reading.facts import (
+    LISTED_SILENCES,
+    LISTED_UNANSWERED,
+    LISTED_VIOLATIONS,
+    SILENCE_NS,
+    ConnectionFacts,
+    Count,
+    Facts,
+    Pings,
+    Rate,
+    Silence,
+    Unanswered,
+)
+from replayer.reading.legs import client_legs, repeats_another
+
+__all__ = ["gather"]
+
+
+_CONTROL: Final = frozenset({"close", "ping", "pong", *range(8, 16)})
+
+
+class _Watched:
+    """One connection while it lasts."""
+
+    def __init__(self, connection: int, opened_ns: int | None, *, before: bool = False) -> None:
+        self.connection = connection
+        self.before = before
+        self.opened_ns = opened_ns
+        self.open: Open | None = None
+        self.closed: Closed | None = None
+        self.handshake_status: int | None = None
+        self.exchanges: Counter[str] = Counter()
+        self.client_messages = self.client_bytes = 0
+        self.server_messages = self.server_bytes = 0
+        self.between_messages = False
+        """Whether it is a socket, of a client's leg, whose server has no message begun."""
+        self.control_frames = 0
+        self.broken_messages = 0
+        self.close: FrameEntry | None = None
+        # Without timing every moment is 0: what PINGs and pongs say is judged, how late they are is
+        # not.
+        self.heartbeat = Heartbeat(Rules(), opened_ns=opened_ns or 0, connection=connection)
+        self._waiting: dict[str, int | None] = {}
+        self._unanswered: list[Unanswered] = []
+        self._unanswered_count = 0
+
+    def message(self, message: DataMessage) -> list[Violation]:
+        if message.sender == "client":
+            self.client_messages += 1
+            self.client_bytes += len(message.payload)
+        else:
+            self.server_messages += 1
+            self.server_bytes += len(message.payload)
+        if message.opcode != "text":
+            return []
+        at_ns = message.offset_ns or 0
+        if message.sender == "client":
+            pong = parse_pong(message.payload)
+            if pong is not None and pong.uuid is not None:
+                self._waiting.pop(pong.uuid, None)
+            return self.heartbeat.client_text(message.payload, at_ns)
+        found = []
+        for uuid in ping_uuids(message.payload):
+            found += self.pinged(uuid, message.offset_ns)
+        return found
+
+    def pinged(self, uuid: str, at_ns: int | None) -> list[Violation]:
+        found = self.heartbeat.ping_sent(uuid, at_ns or 0)
+        self._waiting[uuid] = at_ns
+        if len(self._waiting) > REMEMBERED_PINGS:
+            self._give_up(next(iter(self._waiting)))
+        return found
+
+    def _give_up(self, uuid: str) -> None:
+        at_ns = self._waiting.pop(uuid)
+        self._unanswered_count += 1
+        if len(self._unanswered) < LISTED_UNANSWERED:
+            self._unanswered.append(Unanswered(uuid=uuid, at_ns=at_ns))
+
+    def finish(self, at_ns: int | None) -> list[Violation]:
+        for uuid in list(self._waiting):
+            self._give_up(uuid)
+        return self.heartbeat.finish(at_ns or 0)
+
+    def facts(self) -> ConnectionFacts:
+        frame = None if self.close is None else frame_of(self.close)
+        closed = self.closed
+        return ConnectionFacts(
+            connection=self.connection,
+            url=None if self.open is None else self.open.url,
+            peer=None if self.open is None else self.open.peer,
+            before=self.before,
+            opened_ns=self.opened_ns,
+            closed_ns=None if closed is None else closed.offset_ns,
+            handshake_status=self.handshake_status,
+            exchanges=dict(self.exchanges),
+            client_messages=self.client_messages,
+            client_bytes=self.client_bytes,
+            server_messages=self.server_messages,
+            server_bytes=self.server_bytes,
+            control_frames=self.control_frames,
+            broken_messages=self.broken_messages,
+            close_sender=None if self.close is None else self.close.sender,
+            close_code=None if frame is None else frame.close_code,
+            close_reason=None if frame is None else frame.close_reason,
+            closed_by=None if closed is None else closed.by,
+            closed_how=None if closed is None else closed.how,
+            closed_detail=None if closed is None else closed.detail,
+            pings=self._pings(),
+        )
+
+    def _pings(self) -> Pings:
+        beat = self.heartbeat
+        trips = None if self.opened_ns is None else beat.round_trips
+        return Pings(
+            sent=beat.pings,
+            answered=beat.answered,
+            round_trip_min_ns=None if trips is None else trips.min_ns,
+            round_trip_mean_ns=None if trips is None else trips.sum_ns // beat.answered,
+            round_trip_max_ns=None if trips is None else trips.max_ns,
+            unanswered_count=self._unanswered_count,
+            unanswered=self._unanswered,
+        )
+
+
+class _Longest:
+    """Times of a kind: all are counted, the longest kept."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._kept: list[Silence] = []
+
+    def add(self, from_ns: int, to_ns: int) -> None:
+        self.count += 1
+        one = Silence(length_ns=to_ns - from_ns, from_ns=from_ns)
+        if len(self._kept) < LISTED_SILENCES:
+            heappush(self._kept, one)
+        else:
+            heappushpop(self._kept, one)
+
+    def longest(self) -> list[Silence]:
+        return sorted(self._kept, reverse=True)
+
+
+class _Fold:
+    def __init__(
+        self, *, timed: bool, selected: Callable[[DataMessage], bool] | None = None
+    ) -> None:
+        self.timed = timed
+        self.selected = selected
+        self.entries = 0
+        self.from_ns = 0
+        self.last_ns = 0
+        self.before_ns = 0
+        """That of the entry before the last."""
+        self.heard_ns: int | None = None
+        self.silences = _Longest()
+        self.sockets: set[int] = set()
+        self.without_socket_ns: int | None = None
+        self.gaps = _Longest()
+        self.client_connections = 0
+        self.upstream_connections = 0
+        self.numbers: set[int] = set()
+        self.redacted = 0
+        self.redaction: Counter[str] = Counter()
+        self.resumed = 0
+        self.notes = 0
+        self.unknown = 0
+        self.tallies: dict[tuple[Sender, str], list[int]] = {}
+        """Messages and their bytes, by kind."""
+        self.second = -1
+        self.in_second = 0
+        self.busiest = (0, 0)
+        self.watched: dict[int, _Watched] = {}
+        self.ended: list[ConnectionFacts] = []
+        self.violations: Counter[str] = Counter()
+        self.first_violations: list[str] = []
+
+    def through(
+        self, entries: Iterable[KnownEntry | UnknownEntry]
+    ) -> Iterator[KnownEntry | UnknownEntry]:
+        """The entries, counted as they pass."""
+        for entry in entries:
+            if type(entry) is FrameEntry and self._count_at_once(entry):
+                continue
+            if entry.offset_ns is not None:
+                if not self.entries and isinstance(entry, Checkpoint):
+                    self.from_ns = self.last_ns = entry.offset_ns
+                self.before_ns, self.last_ns = self.last_ns, entry.offset_ns
+            self.entries += 1
+            if isinstance(entry, UnknownEntry):
+                self.unknown += 1
+            else:
+                self.redacted += entry.redacted
+                if isinstance(entry, FrameEntry | MessageEntry | Bytes | Request | Response):
+                    self._heard(entry.offset_ns)
+                else:
+                    self._count_legs(entry)
+            yield entry
+
+    def _count_at_once(self, entry: FrameEntry) -> bool:
+        """Count a whole message from which nothing follows, as nearly all of a long recording are.
+        False if it is none of these: then nothing was counted.
+        """
+        watched = self.watched.get(entry.connection)
+        if watched is None or entry.sender == "client":
+            return False
+        text = entry.text
+        if (
+            not watched.between_messages
+            or text is None
+            or entry.head[:2] != WHOLE_TEXT
+            or self.selected is not None
+            or (kind := quick_kind(text)) is None
+        ):
+            if entry.opcode not in _CONTROL:
+                watched.between_messages = entry.fin
+            return False
+        size_bytes = len(text) if text.isascii() else len(text.encode("utf-8"))
+        self.entries += 1
+        self.redacted += entry.redacted
+        at_ns = entry.offset_ns
+        if at_ns is not None:
+            self.before_ns, self.last_ns = self.last_ns, at_ns
+            self._heard(at_ns)
+        self._tally("server", kind, size_bytes, at_ns)
+        watched.server_messages += 1
+        watched.server_bytes += size_bytes
+        return True
+
+    def _count_legs(self, entry: KnownEntry) -> None:
+        found: list[Open | OpenConnection] = []
+        if isinstance(entry, Open):
+            found = [entry]
+        elif isinstance(entry, Checkpoint):
+            listed = read_checkpoint(entry).connections
+            found = [each for number, each in listed.items() if number not in self.numbers]
+        for each in found:
+            self.numbers.add(each.connection)
+            if repeats_another(each):
+                self.upstream_connections += 1
+            else:
+                self.client_connections += each.leg == "client"
+
+    def _heard(self, at_ns: int | None) -> None:
+        if at_ns is None:
+            return
+        if self.heard_ns is not None and at_ns - self.heard_ns > SILENCE_NS:
+            self.silences.add(self.heard_ns, at_ns)
+        self.heard_ns = at_ns
+
+    def item(self, item: Item) -> None:
+        match item:
+            case DataMessage():
+                if self.selected is None or self.selected(item):
+                    self._count(item)
+                self._report(self._of(item).message(item))
+            case FrameEntry():
+                watched = self._of(item)
+                watched.control_frames += 1
+                if item.opcode == "close" and watched.close is None:
+                    watched.close = item
+            case BrokenMessage():
+                self._of(item).broken_messages += not item.cut_off
+            case Exchange():
+                self._exchange(item)
+            case Open():
+                self._end(item.connection, item.offset_ns)
+                self._of(item).open = item
+            case Closed():
+                self._of(item).closed = item
+                self._end(item.connection, item.offset_ns)
+            case Resume():
+                self.resumed += 1
+                # Nobody listened in between: that is no silence, and the connections are gone.
+                self.heard_ns = None
+                self._end_all(item.offset_ns)
+            case Checkpoint():
+                self._take_up(item)
+            case Note():
+                self.notes += 1
+            case End():
+                self.redaction.update(item.redaction)
+            case _:
+                pass
+
+    def _take_up(self, checkpoint: Checkpoint) -> None:
+        """Go on from where the checkpoint stands. What reading had before it, if anything, ended
+        where entries are missing: that is no silence.
+        """
+        self.heard_ns = None
+        self._end_all(self.before_ns)
+        self.without_socket_ns = None
+        standing = read_checkpoint(checkpoint)
+        for number, connection in standing.connections.items():
+            watched = _Watched(number, checkpoint.offset_ns, before=True)
+            watched.open = connection.opened(checkpoint)
+            if connection.is_socket:
+                watched.handshake_status = 101
+                self._socket_opened(number, checkpoint.offset_ns)
+            self.watched[number] = watched
+        for ping in standing.pings:
+            if (owner := self.watched.get(ping.connection)) is not None:
+                owner.pinged(ping.uuid, ping.offset_ns)
+
+    def _socket_opened(self, connection: int, at_ns: int | None) -> None:
+        if self.without_socket_ns is not None and at_ns is not None:
+            self.gaps.add(self.without_socket_ns, at_ns)
+        self.without_socket_ns = None
+        self.sockets.add(connection)
+
+    def _of(
+        self, item: DataMessage | FrameEntry | BrokenMessage | Exchange | Open | Closed
+    ) -> _Watched:
+        watched = self.watched.get(item.connection)
+        if watched is None:
+            watched = self.watched[item.connection] = _Watched(item.connection, item.offset_ns)
+        return watched
+
+    def _count(self, message: DataMessage) -> None:
+        kind = "+".join(message.kinds)
+        self._tally(message.sender, kind, len(message.payload), message.offset_ns)
+
+    def _tally(self, sender: Sender, kind: str, size_bytes: int, at_ns: int | None) -> None:
+        tally = self.tallies.get((sender, kind))
+        if tally is None:
+            tally = self.tallies[sender, kind] = [0, 0]
+        tally[0] += 1
+        tally[1] += size_bytes
+        if at_ns is not None:
+            second = at_ns // 1_000_000_000
+            if second != self.second:
+                self.second, self.in_second = second, 0
+            self.in_second += 1
+            if self.in_second > self.busiest[0]:
+                self.busiest = (self.in_second, second)
+
+    def _exchange(self, exchange: Exchange) -> None:
+        watched = self._of(exchange)
+        status = None if exchange.response is None else exchange.response.status
+        asked_to_upgrade = (
+            exchange.request is not None
+            and header_value(exchange.request.headers, "Upgrade") is not None
+        )
+        if status == 101 or (asked_to_upgrade and status is not None):
+            watched.handshake_status = status
+            if status == 101:
+                watched.between_messages = True
+                self._socket_opened(exchange.connection, exchange.offset_ns)
+        else:
+            watched.exchanges["none" if status is None else str(status)] += 1
+
+    def _report(self, violations: list[Violation]) -> None:
+        for violation in violations:
+            if not self.timed:
+                # Every moment was 0 (see _Watched), so a PING is missing its pong only because
+                # there are too many.
+                if violation.rule == "pong.missing":
+                    continue
+                violation = msgspec.structs.replace(violation, at_ns=None)
+            self.violations[violation.rule] += 1
+            if len(self.first_violations) < LISTED_VIOLATIONS:
+                self.first_violations.append(str(violation))
+
+    def _end(self, connection: int, at_ns: int | None) -> None:
+        watched = self.watched.pop(connection, None)
+        if watched is not None:
+            self._report(watched.finish(at_ns))
+            self.ended.append(watched.facts())
+        if connection in self.sockets:
+            self.sockets.remove(connection)
+            if not self.sockets:
+                self.without_socket_ns = at_ns
+
+    def _end_all(self, at_ns: int | None) -> None:
+        for connection in list(self.watched):
+            self._end(connection, at_ns)
+
+    def facts(self) -> Facts:
+        self._end_all(self.last_ns)
+        total = sum(messages for messages, _ in self.tallies.values())
+        rate = None
+        length_ns = self.last_ns - self.from_ns
+        if self.timed and total and length_ns:
+            busiest, second = self.busiest
+            rate = Rate(
+                mean=total / (length_ns / 1e9),
+                busiest=busiest,
+                busiest_from_ns=second * 1_000_000_000,
+            )
+        return Facts(
+            entries=self.entries,
+            from_ns=self.from_ns,
+            duration_ns=length_ns if self.timed else None,
+            client_connections=self.client_connections,
+            upstream_connections=self.upstream_connections,
+            messages=[
+                Count(sender=sender, kind=kind, messages=messages, bytes=size_bytes)
+                for (sender, kind), (messages, size_bytes) in sorted(
+                    self.tallies.items(), key=lambda one: -one[1][0]
+                )
+            ],
+            rate=rate,
+            gap_count=self.gaps.count,
+            gaps=self.gaps.longest(),
+            silence_count=self.silences.count,
+            silences=self.silences.longest(),
+            connections=self.ended,
+            redacted_entries=self.redacted,
+            redaction=dict(self.redaction),
+            resumed=self.resumed,
+            notes=self.notes,
+            unknown_entries=self.unknown,
+            violations=dict(self.violations),
+            first_violations=self.first_violations,
+        )
+
+
+def gather(
+    header: Header,
+    entries: Iterable[KnownEntry | UnknownEntry],
+    *,
+    selected: Callable[[DataMessage], bool] | None = None,
+) -> Facts:
+    """Read all entries once. Connections stand in the order in which they ended.
+
+    With ``selected`` the counts and rates are of the messages that it takes; all else is of the
+    whole recording.
+
+    PINGs and pongs are judged by the rules as the manual has them (:class:`~recorder.track.Rules`).
+    Raises what :func:`~replayer.reading.conversation.converse` and ``entries`` do.
+    """
+    fold = _Fold(timed=header.timing == "measured", selected=selected)
+    for item in converse(client_legs(fold.through(entries))):
+        fold.item(item)
+    return fold.facts()

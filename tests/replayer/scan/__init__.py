@@ -1,0 +1,1 @@
+"""Many recordings, checked one by one."""
