@@ -5,13 +5,16 @@ alike.
 
     RecorderError (recorder.errors)      exit code
     └── ReplayerError
+        ├── CannotTry                    66   the command cannot be run under the fake server
         ├── CannotExport                 65   the recording does not hold the bytes asked for
         ├── NoContract                   65   the file is no contract
-        └── NothingLearnt                65   the recordings hold nothing of what was asked for
+        ├── NothingLearnt                65   the recordings hold nothing of what was asked for
+        └── WrongState                   65   a file of outcomes is of other work
 
-What a replayer shares with the recorder (a recording that cannot be read, an output that exists, a
-full disk) has its error there. A message says what was read, where, what was expected and what to
-do. It never holds a secret.
+``CannotTry`` and ``WrongState`` are at home in :mod:`replayer.minimise`. What a replayer shares
+with the recorder (a recording that cannot be read, an output that exists, a full disk) has its
+error there. A message says what was read, where, what was expected and what to do. It never holds
+a secret.
 """
 
 from __future__ import annotations
