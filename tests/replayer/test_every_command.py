@@ -3,7 +3,9 @@ cannot, in words and with a code; none ends in a traceback."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -12,8 +14,12 @@ import pytest
 from recorder.cli import cli as recorder_cli
 from recorder.console import run_command
 from recorder.exits import Exit
+from recorder.model import AnyEntry
 from recorder.recording import Reader
 from replayer.cli import cli
+from replayer.reading.conversation import DataMessage, converse
+from tests.processes import clean_environment
+from tests.programs import BIN, require
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 CAPTURES = [
@@ -130,3 +136,64 @@ def test_a_real_capture_is_answered_about(
     if question.startswith("check"):
         # It is what it was learnt from; some hold too little to tell.
         assert code != Exit.DIFFERENT, shown
+
+
+def test_a_real_capture_is_verified_live(recording: Path, folder: Path) -> None:
+    require("curl")
+    contract = folder / f"{recording.name}.contract.json"
+    if not contract.exists():
+        assert run(cli, "contract", "infer", str(recording), "-o", str(contract)) == 0
+    ask = f'"{BIN}/track-replayer" verify --url "$TRACK_URL" --for 2s --messages 3 "{contract}"'
+    asked = played(recording, ask)
+    # Three messages are too few to tell much; what is told is no drift.
+    assert asked.returncode in (Exit.OK, Exit.UNDECIDED), asked.stdout + asked.stderr
+    assert asked.stdout.split(":")[0] in ("same", "undecided")
+
+
+EARS = """
+jar=$(mktemp -d)
+form="email=$TRACK_EMAIL&password=$TRACK_PASSWORD"
+curl -s -o $jar/user -c $jar/cookies -d "$form" $TRACK_URL/api/session
+curl -s -N -m 5 -b $jar/cookies -o $jar/heard -H 'Connection: Upgrade' -H 'Upgrade: websocket' \\
+  -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' \\
+  $TRACK_URL/api/socket
+grep -aq positions $jar/heard; heard=$?
+rm -r $jar
+test $heard -ne 0
+"""
+"""A client that fails when it hears of positions."""
+
+
+@pytest.mark.nightly
+def test_a_real_capture_is_minimised(recording: Path, folder: Path) -> None:
+    require("curl")
+    ears = folder / "ears.sh"
+    ears.write_text(EARS)
+    out = folder / f"{recording.name}.least.track.jsonl"
+    code = run(cli, "minimise", str(recording), "--test", f"sh {ears}", "--force", "-o", str(out))
+    with Reader(recording) as reader:
+        holds_positions = any(b"positions" in one.payload for one in said_in(reader))
+    if not holds_positions:
+        # It does not make the client fail, and that is the answer.
+        assert code == Exit.DIFFERENT
+        return
+    assert code == Exit.OK
+    with Reader(out) as reader:
+        (said,) = said_in(reader)
+    assert b"positions" in said.payload
+
+
+def said_in(entries: Iterable[AnyEntry]) -> list[DataMessage]:
+    return [item for item in converse(entries) if isinstance(item, DataMessage)]
+
+
+def played(recording: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """What a shell command says of the fake that plays the recording."""
+    return subprocess.run(
+        [f"{BIN}/track-fake-server", "run", str(recording), "--", "sh", "-c", command],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
