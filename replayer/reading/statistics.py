@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from heapq import heappush, heappushpop
 from typing import Final
 
 import msgspec
@@ -45,7 +44,6 @@ from replayer.reading.conversation import (
     frame_of,
 )
 from replayer.reading.facts import (
-    LISTED_SILENCES,
     LISTED_UNANSWERED,
     LISTED_VIOLATIONS,
     SILENCE_NS,
@@ -54,10 +52,10 @@ from replayer.reading.facts import (
     Facts,
     Pings,
     Rate,
-    Silence,
     Unanswered,
 )
 from replayer.reading.legs import client_legs, repeats_another
+from replayer.reading.tallies import BusiestSecond, Longest
 
 __all__ = ["gather"]
 
@@ -78,6 +76,9 @@ class _Watched:
         self.exchanges: Counter[str] = Counter()
         self.client_messages = self.client_bytes = 0
         self.server_messages = self.server_bytes = 0
+        self.at_once: dict[str, list[int]] = {}
+        """Of the server's messages, those that were counted at once: how many and their bytes, by
+        kind."""
         self.between_messages = False
         """Whether it is a socket, of a client's leg, whose server has no message begun."""
         self.control_frames = 0
@@ -169,25 +170,6 @@ class _Watched:
         )
 
 
-class _Longest:
-    """Times of a kind: all are counted, the longest kept."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._kept: list[Silence] = []
-
-    def add(self, from_ns: int, to_ns: int) -> None:
-        self.count += 1
-        one = Silence(length_ns=to_ns - from_ns, from_ns=from_ns)
-        if len(self._kept) < LISTED_SILENCES:
-            heappush(self._kept, one)
-        else:
-            heappushpop(self._kept, one)
-
-    def longest(self) -> list[Silence]:
-        return sorted(self._kept, reverse=True)
-
-
 class _Fold:
     def __init__(
         self, *, timed: bool, selected: Callable[[DataMessage], bool] | None = None
@@ -200,10 +182,10 @@ class _Fold:
         self.before_ns = 0
         """That of the entry before the last."""
         self.heard_ns: int | None = None
-        self.silences = _Longest()
+        self.silences = Longest()
         self.sockets: set[int] = set()
         self.without_socket_ns: int | None = None
-        self.gaps = _Longest()
+        self.gaps = Longest()
         self.client_connections = 0
         self.upstream_connections = 0
         self.numbers: set[int] = set()
@@ -214,9 +196,7 @@ class _Fold:
         self.unknown = 0
         self.tallies: dict[tuple[Sender, str], list[int]] = {}
         """Messages and their bytes, by kind."""
-        self.second = -1
-        self.in_second = 0
-        self.busiest = (0, 0)
+        self.seconds = BusiestSecond()
         self.watched: dict[int, _Watched] = {}
         self.ended: list[ConnectionFacts] = []
         self.violations: Counter[str] = Counter()
@@ -262,16 +242,24 @@ class _Fold:
             if entry.opcode not in _CONTROL:
                 watched.between_messages = entry.fin
             return False
-        size_bytes = len(text) if text.isascii() else len(text.encode("utf-8"))
-        self.entries += 1
+        tally = watched.at_once.get(kind)
+        if tally is None:
+            tally = watched.at_once[kind] = [0, 0]
+            # Kinds are listed in the order in which they came.
+            self._tally("server", kind, 0, 0)
+        tally[0] += 1
+        tally[1] += len(text) if text.isascii() else len(text.encode("utf-8"))
         self.redacted += entry.redacted
         at_ns = entry.offset_ns
         if at_ns is not None:
             self.before_ns, self.last_ns = self.last_ns, at_ns
-            self._heard(at_ns)
-        self._tally("server", kind, size_bytes, at_ns)
-        watched.server_messages += 1
-        watched.server_bytes += size_bytes
+            heard_ns = self.heard_ns
+            if heard_ns is not None and at_ns - heard_ns > SILENCE_NS:
+                self.silences.add(heard_ns, at_ns)
+            self.heard_ns = at_ns
+            if at_ns >= self.seconds.end_ns:
+                self.seconds.turn(at_ns)
+            self.seconds.count += 1
         return True
 
     def _count_legs(self, entry: KnownEntry) -> None:
@@ -364,22 +352,17 @@ class _Fold:
         return watched
 
     def _count(self, message: DataMessage) -> None:
-        kind = "+".join(message.kinds)
-        self._tally(message.sender, kind, len(message.payload), message.offset_ns)
-
-    def _tally(self, sender: Sender, kind: str, size_bytes: int, at_ns: int | None) -> None:
-        tally = self.tallies.get((sender, kind))
-        if tally is None:
-            tally = self.tallies[sender, kind] = [0, 0]
-        tally[0] += 1
-        tally[1] += size_bytes
+        self._tally(message.sender, "+".join(message.kinds), 1, len(message.payload))
+        at_ns = message.offset_ns
         if at_ns is not None:
-            second = at_ns // 1_000_000_000
-            if second != self.second:
-                self.second, self.in_second = second, 0
-            self.in_second += 1
-            if self.in_second > self.busiest[0]:
-                self.busiest = (self.in_second, second)
+            if at_ns >= self.seconds.end_ns:
+                self.seconds.turn(at_ns)
+            self.seconds.count += 1
+
+    def _tally(self, sender: Sender, kind: str, messages: int, size_bytes: int) -> None:
+        tally = self.tallies.setdefault((sender, kind), [0, 0])
+        tally[0] += messages
+        tally[1] += size_bytes
 
     def _exchange(self, exchange: Exchange) -> None:
         watched = self._of(exchange)
@@ -411,6 +394,11 @@ class _Fold:
     def _end(self, connection: int, at_ns: int | None) -> None:
         watched = self.watched.pop(connection, None)
         if watched is not None:
+            for kind, (messages, size_bytes) in watched.at_once.items():
+                self._tally("server", kind, messages, size_bytes)
+                self.entries += messages
+                watched.server_messages += messages
+                watched.server_bytes += size_bytes
             self._report(watched.finish(at_ns))
             self.ended.append(watched.facts())
         if connection in self.sockets:
@@ -428,12 +416,8 @@ class _Fold:
         rate = None
         length_ns = self.last_ns - self.from_ns
         if self.timed and total and length_ns:
-            busiest, second = self.busiest
-            rate = Rate(
-                mean=total / (length_ns / 1e9),
-                busiest=busiest,
-                busiest_from_ns=second * 1_000_000_000,
-            )
+            busiest, from_ns = self.seconds.most()
+            rate = Rate(mean=total / (length_ns / 1e9), busiest=busiest, busiest_from_ns=from_ns)
         return Facts(
             entries=self.entries,
             from_ns=self.from_ns,
