@@ -60,4 +60,5 @@ def cut_command(
             [source],
             force=force,
         )
-    say_written(output, written)
+    is_empty = written.entries_out == written.added
+    say_written(output, written, *([f"nothing of {name} stands there"] if is_empty else []))

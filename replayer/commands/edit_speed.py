@@ -47,8 +47,8 @@ class _Factor(click.ParamType["Fraction"]):
 def speed_command(factor: Fraction, recordings: tuple[str, ...], output: str, force: bool) -> None:
     """REC at FACTOR times its speed: 2 is twice as fast, 0.5 half.
 
-    Only playing time changes. PINGs come closer together too, or farther apart, so `conform` judges
-    the result by times that no backend had.
+    Only playing time changes. PINGs come closer together too, or farther apart; `conform` judges
+    the result by an interval that is shorter or longer by as much.
     """
     with open_source(recordings, output) as source:
         if source.header.timing == "none":

@@ -80,7 +80,16 @@ class Blame(msgspec.Struct, frozen=True):
 class Closing:
     """The end of one socket. Tell it each close frame and what went wrong, then :meth:`end`."""
 
-    __slots__ = ("_connection", "_findings", "_rules", "blames", "first", "missed_pong", "second")
+    __slots__ = (
+        "_connection",
+        "_findings",
+        "_rules",
+        "blames",
+        "first",
+        "missed_pong",
+        "perhaps_closed",
+        "second",
+    )
 
     def __init__(self, findings: Findings, rules: Rules, connection: int) -> None:
         self._findings = findings
@@ -92,6 +101,8 @@ class Closing:
         """The latest PING that was not answered in time."""
         self.blames: dict[Party, Blame] = {}
         """What each side did that the other cannot take, the latest of each."""
+        self.perhaps_closed: set[Sender] = set()
+        """Who may have sent a close frame before the recording, as nothing else came since."""
 
     def closed_by(self, sender: Sender) -> bool:
         """Whether that side sent a close frame."""
@@ -116,9 +127,10 @@ class Closing:
         if first is None:
             return self._without_frame(tcp)
         # Tools that know no times know nothing of the other direction either.
-        if self.second is None and tcp.how in ("eof", "reset") and self._findings.is_timed:
+        other: Sender = "server" if first.sender == "client" else "client"
+        is_told = self._findings.is_timed and other not in self.perhaps_closed
+        if self.second is None and tcp.how in ("eof", "reset") and is_told:
             by_server = "-by-server" if first.sender == "client" else ""
-            other = "server" if first.sender == "client" else "client"
             self._add(
                 f"close.unanswered{by_server}",
                 first.at_ns,
@@ -145,7 +157,8 @@ class Closing:
             return words, "3.4", "server"
         if close.code is None or close.code in _GOES_AWAY:
             words = f"it gave {close}"
-            self._add("close.going-away", close.at_ns, close.seq, f"the server closed: {words}")
+            if "client" not in self.perhaps_closed:
+                self._add("close.going-away", close.at_ns, close.seq, f"the server closed: {words}")
             return words, "", None
         words = f"it gave {close}, and nothing that the client did explains it"
         self._add("close.unexplained", close.at_ns, close.seq, f"the server closed: {words}")
@@ -164,7 +177,8 @@ class Closing:
         missed, at_ns = self.missed_pong, tcp.at_ns
         server, network = self.blames.get("server"), self.blames.get("network")
         if tcp.how in ("open", "stopped"):
-            words = tcp.detail or "nobody closed it"
+            goes_on = tcp.how == "open"
+            words = tcp.detail or ("nobody closed it" if goes_on else "the recording was stopped")
             return self._ending(at_ns, "recorder", tcp.how, words, "", None)
         if tcp.how == "timeout":
             words = tcp.detail or "nothing came any more"
@@ -172,6 +186,10 @@ class Closing:
             if server is not None:
                 words = server.words
             return self._ending(at_ns, tcp.by, "timeout", words, "3.3" if fault else "", fault)
+        came_before = tcp.by in self.perhaps_closed
+        if tcp.how == "eof" and came_before and not (server or network or missed):
+            words = "TCP ended; whether a close frame came before the recording was not seen"
+            return self._ending(at_ns, tcp.by, "eof", words, "", None)
         if tcp.by == "client":
             blamed = server or network
             rule = "close.by-client-without-frame" if tcp.how == "eof" else "tcp.reset-by-client"

@@ -21,6 +21,7 @@ from replayer.diagnosis.model import Ending, Party
 from replayer.diagnosis.pace import Pace
 from replayer.diagnosis.rest import LISTS, answered_kind, endpoint_of, judge_call
 from replayer.reading.calls import Call, Calls
+from replayer.reading.words import seconds
 
 __all__ = ["Exchanges"]
 
@@ -255,8 +256,8 @@ class Exchanges:
         connection, waited_ns = waiting.request.connection, tcp.at_ns - waiting.at_ns
         if tcp.how == "open" or (tcp.how == "stopped" and waited_ns < _PATIENCE_NS):
             return None
-        for_s = f"{waited_ns / 1e9:.3f} s" if self._findings.is_timed else "as long as it was open"
-        words = f"the upgrade asked for at {waiting.at_ns / 1e9:.3f} s was not answered for {for_s}"
+        for_s = f"{seconds(waited_ns)} s" if self._findings.is_timed else "as long as it was open"
+        words = f"the upgrade asked for at {seconds(waiting.at_ns)} s was not answered for {for_s}"
         fault: Party | None = None
         if tcp.by == "server" or waited_ns >= _PATIENCE_NS:
             fault = "server"
@@ -303,7 +304,7 @@ class Exchanges:
     def _login(self, waiting: _Waiting, response: Response, at_ns: int) -> None:
         connection, took_ns = response.connection, at_ns - waiting.at_ns
         if took_ns > _SLOW_LOGIN_NS:
-            what = f"the login of {waiting.at_ns / 1e9:.3f} s took {took_ns / 1e9:.3f} s"
+            what = f"the login of {seconds(waiting.at_ns)} s took {seconds(took_ns)} s"
             self._add("login.slow", connection, waiting.at_ns, response.seq, what)
         rules = self._rules
         if response.status == 200:

@@ -18,9 +18,13 @@ _MAX_SEEN: Final = 400
 
 
 class Findings:
-    """Takes findings in the order in which they show. ``keep``: so many of each rule, None all."""
+    """Takes findings in the order in which they show. ``keep``: so many of each rule, None all.
+    ``untold``: the rules that this recording cannot tell of; what breaks them is no finding.
+    """
 
-    def __init__(self, keep: int | None = KEPT_OF_EACH_RULE) -> None:
+    def __init__(
+        self, keep: int | None = KEPT_OF_EACH_RULE, untold: frozenset[str] = frozenset()
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self.kept: list[Finding] = []
         self.latest: list[Finding] | None = None
@@ -28,6 +32,7 @@ class Findings:
         self.is_timed = True
         """Whether what is being read has moments."""
         self._keep = keep
+        self._untold = untold
 
     def add(
         self,
@@ -41,6 +46,8 @@ class Findings:
     ) -> None:
         """A rule of :data:`~replayer.diagnosis.rules.DIAGNOSED` was broken, or there is something
         to remark; ``expected`` is what the rule asks, unless it is given."""
+        if rule in self._untold:
+            return
         self.counts[rule] += 1
         is_kept = self._keep is None or self.counts[rule] <= self._keep
         if not is_kept and self.latest is None:

@@ -7,9 +7,12 @@ The rules are those that the capture client obeys and the fake server enforces
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final
+
+import msgspec
 
 from recorder.model import (
     AnyEntry,
@@ -34,6 +37,7 @@ from replayer.diagnosis.known import Known
 from replayer.diagnosis.model import Diagnosis, Ending, Finding, Judged
 from replayer.diagnosis.rules import DIAGNOSED
 from replayer.diagnosis.socket import Socket
+from replayer.editing.steps import times_faster, verbs_of
 from replayer.reading.checkpoints import OpenConnection, read_checkpoint
 from replayer.reading.legs import client_legs
 
@@ -41,6 +45,15 @@ __all__ = ["Diagnoser", "diagnose"]
 
 _KEPT_ENDINGS: Final = 1000
 _KEPT_OPENINGS: Final = 100
+
+_OF_ABSENCE: Final = frozenset(
+    {
+        *("ping.absent", "ping.late", "socket.silent", "timeout.missing", "opening.missing"),
+        *("join.unknown-device", "join.unknown-position", "join.unknown-beacon"),
+        "message.repeated",
+    }
+)
+"""What is found because something did not come, or nothing between."""
 
 
 def diagnose(
@@ -56,11 +69,14 @@ def diagnose(
     What a proxy recorded is judged as the client had it, once. A recording that begins in the
     middle is judged from there on; what cannot be told for that is in ``undecided``. Raises
     CorruptRecording on an entry that cannot be, and what ``entries`` raises. Memory grows with the
-    sessions and open connections; of ids a bounded number is remembered.
+    sessions and open connections; of ids a bounded number is remembered. Of what was filtered
+    nothing is missed, and what was sped up is judged by times that are shorter by as much.
     """
+    faster = times_faster(header)
     fold = Diagnoser(
-        rules,
+        (rules or Rules()) if faster == 1 else _at_speed(rules or Rules(), float(faster)),
         keep=keep,
+        is_filtered="filter" in verbs_of(header),
         # The fake sees every login that it accepts.
         from_start=header.mode == "fake" and (header.series is None or header.series.part == 1),
         heads_whole=header.mode not in ("import", "edit"),
@@ -79,7 +95,7 @@ class Diagnoser:
 
     ``from_start``: every login that the server accepted is seen; only then a cookie is known to be
     of none. ``heads_whole``: heads have all their fields. ``one_client``: all connections are those
-    of one client.
+    of one client, who recorded them. ``is_filtered``: messages were left out on purpose.
     """
 
     def __init__(
@@ -90,9 +106,12 @@ class Diagnoser:
         from_start: bool = False,
         heads_whole: bool = True,
         one_client: bool = False,
+        is_filtered: bool = False,
     ) -> None:
-        self.findings = Findings(keep)
+        self.findings = Findings(keep, _OF_ABSENCE if is_filtered else frozenset())
+        self._is_filtered = is_filtered
         self._rules = rules or Rules()
+        self._one_client = one_client
         self._known = Known()
         self._http = Exchanges(
             self.findings,
@@ -197,10 +216,16 @@ class Diagnoser:
                 "the recording has no timing: whether PINGs and pongs came in time, and what never"
                 " came, was not judged"
             )
-        if self._joined_late:
+        if self._is_filtered:
             found.append(
-                f"{self._joined_late} of the sockets were open before the recording begins: what"
-                " they were told on opening was not seen, so that joins were judged no further"
+                "the recording was filtered: what is missing from it, as PINGs and objects, was not"
+                " judged"
+            )
+        if self._joined_late:
+            were = "socket was" if self._joined_late == 1 else "sockets were"
+            found.append(
+                f"{self._joined_late} {were} open before the recording begins: what was pushed on"
+                " opening was not seen, so that joins were judged no further"
             )
         if self._http.cookies_missing:
             found.append(
@@ -248,12 +273,15 @@ class Diagnoser:
         ending = None
         closed_ns = tcp.at_ns
         if socket is not None:
+            if self._one_client and tcp.by == "recorder" and tcp.how == "stopped":
+                # Who recorded is the client, and what it stopped is this socket.
+                tcp = msgspec.structs.replace(tcp, by="client", how="eof")
             ending = socket.end(tcp)
             closed_ns = tcp.at_ns if ending.at_ns is None else ending.at_ns
             self._messages += socket.messages
             self._pings += socket.pings.heartbeat.pings
             self._answered += socket.pings.heartbeat.answered
-            opening = ", ".join(socket.pushed.opening)
+            opening = ", ".join(socket.pushed.opening) if socket.pushed.from_opening else ""
             if opening and (opening in self._openings or len(self._openings) < _KEPT_OPENINGS):
                 self._openings[opening] += 1
         self._http.socket_ends(connection, closed_ns)
@@ -312,6 +340,18 @@ class Diagnoser:
             if number in self._sockets:
                 self._end(number, _unseen(before_ns))
             self._open(number, at_ns, from_opening=False)
+
+
+def _at_speed(rules: Rules, faster: float) -> Rules:
+    """The rules of a recording whose times are shorter than they were."""
+    return msgspec.structs.replace(
+        rules,
+        unanswered_ping_close_reason=rules.close_reason,
+        ping_interval_s=rules.ping_interval_s / faster,
+        session_timeout_s=rules.session_timeout_s / faster,
+        reconnect_delay_min_s=rules.reconnect_delay_min_s / faster,
+        max_polls_per_minute=math.ceil(rules.max_polls_per_minute * faster),
+    )
 
 
 def _unseen(at_ns: int) -> TcpEnd:

@@ -85,7 +85,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
             case "timeout":
                 return f"was given up by the {self.by}"
             case "open" | "stopped":
-                return "was open when the recording ended"
+                return "was open when last seen"
         return f"was closed by the {self.by}"
 
 

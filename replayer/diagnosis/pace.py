@@ -9,6 +9,7 @@ from collections import OrderedDict
 from typing import Final
 
 from recorder.track.rules import Rules
+from replayer.reading.words import seconds
 
 __all__ = ["MAX_WATCHED", "Pace"]
 
@@ -57,7 +58,7 @@ class Pace:
         if in_a_row + 1 <= self._free:
             return None
         return (
-            f"a socket {waited_ns / 1e9:.3f} s after the last one ended, {in_a_row + 1} times in a"
+            f"a socket {seconds(waited_ns)} s after the last one ended, {in_a_row + 1} times in a"
             " row"
         )
 

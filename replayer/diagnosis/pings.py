@@ -8,9 +8,10 @@ from recorder.model import Bytes
 from recorder.track.heartbeat import Heartbeat
 from recorder.track.rules import Rules
 from recorder.track.violations import Violation
-from replayer.diagnosis.closing import Blame, Closing
+from replayer.diagnosis.closing import Blame, Closing, TcpEnd
 from replayer.diagnosis.findings import Findings
-from replayer.diagnosis.messages import Status, is_ping
+from replayer.diagnosis.messages import Status, is_ping, shown
+from replayer.reading.words import seconds
 
 __all__ = ["Pings"]
 
@@ -67,7 +68,7 @@ class Pings:
         for one in status:
             found = is_ping(one)
             if found is None:
-                what = f"a PING with the message {one.message!r:.60} and the type {one.type!r:.20}"
+                what = f"a PING whose message is {shown(one.message)}, type {shown(one.type)}"
                 self._add("ping.malformed", at_ns, seq, what)
             elif found:
                 if not is_finished:
@@ -81,7 +82,7 @@ class Pings:
         before_ns = self._sent_ns.get(uuid)
         for violation in self.heartbeat.ping_sent(uuid, at_ns):
             if violation.rule == "ping.repeated-uuid" and before_ns is not None:
-                after = f", {(at_ns - before_ns) / 1e9:.3f} s after it was sent before"
+                after = f", {seconds(at_ns - before_ns)} s after it was sent before"
                 seen = violation.seen + (after if self._findings.is_timed else "")
                 self._add(violation.rule, at_ns, seq, seen, violation.expected)
             else:
@@ -110,7 +111,7 @@ class Pings:
 
     def _missed(self, uuid: str, at_ns: int, how: str) -> None:
         sent_ns = self._sent_ns.get(uuid)
-        when = "" if sent_ns is None else f" of {sent_ns // 1_000_000 / 1000:.3f} s"
+        when = "" if sent_ns is None else f" of {seconds(sent_ns)} s"
         words = f"the PING{when}, {uuid}, {how}"
         self._closing.missed_pong = Blame("client", words, "3.3", at_ns)
 
@@ -119,33 +120,36 @@ class Pings:
         interval_ns = self._interval_ns
         late_ns = at_ns - self._last_ns - interval_ns
         if late_ns > interval_ns // 10:
-            since = f"{self._last_ns / 1e9:.3f} s"
+            since = f"{seconds(self._last_ns)} s"
             if late_ns >= interval_ns - interval_ns // 10:
-                what = f"no PING came from {since} to {at_ns / 1e9:.3f} s"
+                what = f"no PING came from {since} to {seconds(at_ns)} s"
                 self._add("ping.absent", self._last_ns + interval_ns, seq, what)
             else:
-                what = f"the PING behind that of {since} came {late_ns / 1e9:.3f} s late"
+                what = f"the PING behind that of {since} came {seconds(late_ns)} s late"
                 self._add("ping.late", at_ns, seq, what)
         self._last_ns = at_ns
 
-    def silence(self, at_ns: int, *, timed_out: bool, torn: Bytes | None) -> None:
+    def silence(self, tcp: TcpEnd, at_ns: int, *, torn: Bytes | None) -> None:
         """The socket ended: should there have been another PING? ``torn`` is a frame that came no
         further."""
         tolerance_ns = self._interval_ns // 10
-        if at_ns - self._last_ns <= self._interval_ns + tolerance_ns:
+        # Who goes on reading, as nobody did where only the recording ended, may still get it late.
+        goes_on = tcp.how in ("open", "stopped")
+        patience_ns = self._interval_ns - tolerance_ns if goes_on else tolerance_ns
+        if at_ns - self._last_ns <= self._interval_ns + patience_ns:
             return
         due_ns = self._last_ns + self._interval_ns
         began_ns = self.heard_ns if torn is None or torn.first_ns is None else torn.first_ns
-        for_s = f"{(at_ns - began_ns) / 1e9:.3f} s"
+        for_s = f"{seconds(at_ns - began_ns)} s"
         if torn is not None and began_ns < due_ns:
-            what = f"a frame that began at {began_ns / 1e9:.3f} s did not end in {for_s}"
+            what = f"a frame that began at {seconds(began_ns)} s did not end in {for_s}"
         elif at_ns - self.heard_ns > tolerance_ns and self.heard_ns < due_ns:
-            what = f"nothing came any more behind {self.heard_ns / 1e9:.3f} s, for {for_s}"
+            what = f"nothing came any more behind {seconds(self.heard_ns)} s, for {for_s}"
         else:
-            since = f"{self._last_ns / 1e9:.3f} s"
-            what = f"no PING came from {since} to the end at {at_ns / 1e9:.3f} s"
+            since = f"{seconds(self._last_ns)} s"
+            what = f"no PING came from {since} to the end at {seconds(at_ns)} s"
             self._add("ping.absent", due_ns, None, what)
-            if timed_out:
+            if tcp.how == "timeout":
                 self._closing.blame("server", what, "3.3", due_ns)
             return
         what += ", no PING either"

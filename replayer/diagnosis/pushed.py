@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from replayer.diagnosis.findings import Findings
 from replayer.diagnosis.known import Known
-from replayer.diagnosis.messages import Device, Numbered, Position, Said
+from replayer.diagnosis.messages import Device, Numbered, Position, Said, shown
+from replayer.reading.words import seconds
 
 __all__ = ["FLOOD_MESSAGES", "Pushed"]
 
@@ -17,7 +18,7 @@ FLOOD_MESSAGES: Final = 500
 """So many messages within a second are worth a remark."""
 
 _GRACE_NS: Final = 5_000_000_000
-"""A position comes right behind its device: what did not in this time does not."""
+"""A position and its device come right behind each other: what did not in this time does not."""
 
 _MAX_HELD: Final = 10_000
 """So many devices of one socket are told apart, and so many positions waited for."""
@@ -38,6 +39,7 @@ class Pushed:
         "_named",
         "_previous",
         "_since_ns",
+        "_strangers",
         "_timeout_shown",
         "_waiting",
         "from_opening",
@@ -59,8 +61,10 @@ class Pushed:
         self._timeout_shown = False
         # The id of the latest position of each device.
         self._last: dict[int, int] = {}
-        # What was said to be unknown already.
-        self._named: set[tuple[str, int]] = set()
+        # The first position of each device that was not pushed yet: which, when, entry.
+        self._strangers: dict[int, tuple[int, int, int]] = {}
+        # Which beacons were said to be unknown already.
+        self._named: set[int] = set()
         # The position that a device names and that has not come: of which device, when, entry.
         self._waiting: dict[int, tuple[int, int, int]] = {}
         # The ids of the first long list of each kind.
@@ -87,8 +91,7 @@ class Pushed:
             self._count = 0
         self._count += 1
         if self._count == FLOOD_MESSAGES and self._findings.is_timed:
-            took_s = (at_ns - self._since_ns) / 1e9
-            what = f"{FLOOD_MESSAGES} messages within {took_s:.3f} s"
+            what = f"{FLOOD_MESSAGES} messages within {seconds(at_ns - self._since_ns)} s"
             self._add("message.flood", self._since_ns, seq, what)
 
     def end(self, at_ns: int) -> None:
@@ -102,6 +105,13 @@ class Pushed:
                     " lost, or the id is wrong"
                 )
                 self._add("join.unknown-position", named_ns, seq, what)
+        # Where devices never were pushed, an account may not be let to see them.
+        if "devices" not in self.opening or not self._known.knows_all_devices:
+            return
+        for device_id, (position_id, named_ns, seq) in self._strangers.items():
+            if at_ns - named_ns > _GRACE_NS and device_id not in self._known.devices:
+                what = f"position {position_id} is of device {device_id}, which was never pushed"
+                self._add("join.unknown-device", named_ns, seq, what)
 
     def missing(self, at_ns: int) -> None:
         """The socket lived long enough to tell what was never pushed."""
@@ -142,8 +152,8 @@ class Pushed:
                 self._last[device] = one
             else:
                 self._not_new(one, device, last, at_ns, seq)
-            if device not in known.devices:
-                self._unknown("device", one, device, at_ns, seq)
+            if device not in known.devices and len(self._strangers) < _MAX_HELD:
+                self._strangers.setdefault(device, (one, at_ns, seq))
             beacon = position.beacon_id
             if beacon is not None and (type(beacon) is not int or beacon not in known.beacons):
                 self._beacon(one, beacon, at_ns, seq)
@@ -155,14 +165,14 @@ class Pushed:
         for device in devices:
             one, position = device.id, device.position_id
             if type(one) is not int:
-                self._add("join.field", at_ns, seq, f"a device whose id is {_value(one)}")
+                self._add("join.field", at_ns, seq, f"a device whose id is {shown(one)}")
                 continue
             self._known.device(one)
             # 0 is what a device has that never had a position (Traccar lineage).
             if position is None or (type(position) is int and position == 0):
                 continue
             if type(position) is not int:
-                what = f"device {one} has the positionId {_value(position)}"
+                what = f"device {one} has the positionId {shown(position)}"
                 self._add("join.field", at_ns, seq, what)
             elif position not in self._known.positions and len(self._waiting) < _MAX_HELD:
                 self._waiting.setdefault(position, (one, at_ns, seq))
@@ -175,7 +185,7 @@ class Pushed:
             if type(beacon.id) is int:
                 self._known.beacon(beacon.id)
             else:
-                self._add("join.field", at_ns, seq, f"a beacon whose id is {_value(beacon.id)}")
+                self._add("join.field", at_ns, seq, f"a beacon whose id is {shown(beacon.id)}")
 
     def _timeout(self, value: Any, at_ns: int, seq: int) -> None:
         if self._timeout_shown:
@@ -183,7 +193,7 @@ class Pushed:
         self._timeout_shown = True
         is_one = isinstance(value, list) and len(value) == 1
         if not is_one or type(value[0]) not in (int, float, bytes):
-            what = f"webSessionTimeout is {_value(value)}"
+            what = f"webSessionTimeout is {shown(value)}"
             self._add("timeout.value", at_ns, seq, what)
 
     # What is wrong
@@ -207,9 +217,9 @@ class Pushed:
 
     def _unusable(self, position: Position, at_ns: int, seq: int) -> None:
         if type(position.id) is not int:
-            what = f"a position whose id is {_value(position.id)}"
+            what = f"a position whose id is {shown(position.id)}"
         else:
-            what = f"position {position.id} has the deviceId {_value(position.device_id)}"
+            what = f"position {position.id} has the deviceId {shown(position.device_id)}"
         self._add("join.field", at_ns, seq, what)
 
     def _not_new(self, one: int, device: int, last: int, at_ns: int, seq: int) -> None:
@@ -220,37 +230,22 @@ class Pushed:
             what = f"position {one} of device {device} came behind the newer {last}"
             self._add("message.out-of-order", at_ns, seq, what)
 
-    def _unknown(self, kind: str, one: int, named: int, at_ns: int, seq: int) -> None:
-        # Where devices never were pushed, an account may not be let to see them.
-        if not (self.from_opening and "devices" in self.opening and self._known.knows_all_devices):
-            return
-        if self._is_new(kind, named):
-            what = f"position {one} is of device {named}, which was never pushed"
-            self._add("join.unknown-device", at_ns, seq, what)
-
     def _beacon(self, one: int, beacon: Any, at_ns: int, seq: int) -> None:
         if type(beacon) is not int:
-            what = f"position {one} has the beaconId {_value(beacon)}"
+            what = f"position {one} has the beaconId {shown(beacon)}"
             self._add("join.field", at_ns, seq, what)
-        elif self.from_opening and self._known.knows_all_beacons and self._is_new("beacon", beacon):
+        elif self.from_opening and self._known.knows_all_beacons and self._is_new(beacon):
             what = f"position {one} is at beacon {beacon}, which was never pushed"
             self._add("join.unknown-beacon", at_ns, seq, what)
 
-    def _is_new(self, kind: str, one: int) -> bool:
-        if (kind, one) in self._named or len(self._named) >= _MAX_HELD:
+    def _is_new(self, beacon: int) -> bool:
+        if beacon in self._named or len(self._named) >= _MAX_HELD:
             return False
-        self._named.add((kind, one))
+        self._named.add(beacon)
         return True
 
     def _add(self, rule: str, at_ns: int, seq: int | None, seen: str) -> None:
         self._findings.add(rule, connection=self._connection, at_ns=at_ns, seq=seq, seen=seen)
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return "null or missing"
-    text = repr(value)
-    return text if len(text) <= 40 else text[:40] + "…"
 
 
 def _excerpt(payload: bytes) -> str:

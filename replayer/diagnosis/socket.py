@@ -21,6 +21,7 @@ from replayer.diagnosis.model import Ending
 from replayer.diagnosis.pings import Pings
 from replayer.diagnosis.pushed import Pushed
 from replayer.reading.conversation import frame_of
+from replayer.reading.words import seconds
 
 __all__ = ["MAX_CLIENT_MESSAGE_BYTES", "Socket"]
 
@@ -58,6 +59,8 @@ class Socket:
         self._rules = rules
         self._connection = connection
         self._closing = Closing(findings, rules, connection)
+        if not from_opening:
+            self._closing.perhaps_closed = {"client", "server"}
         self.pings = Pings(findings, rules, self._closing, connection, opened_ns)
         self._client = MessageAssembler(max_message_bytes=MAX_CLIENT_MESSAGE_BYTES)
         self._server = MessageAssembler()
@@ -83,6 +86,7 @@ class Socket:
             self._of_client(frame_of(entry), at_ns, entry)
             return
         self.pings.heard_ns = at_ns
+        self._closing.perhaps_closed.discard("server")
         text = entry.text
         if entry.opcode == "text" and entry.fin and text is not None and self._hears_server:
             payload = text.encode()
@@ -97,6 +101,7 @@ class Socket:
     def message(self, entry: MessageEntry) -> None:
         """A message whose frames were never seen."""
         at_ns, is_text = entry.offset_ns or 0, entry.opcode == "text"
+        self._closing.perhaps_closed.discard(entry.sender)
         if entry.sender == "client":
             if self._hears_client:
                 self._client_message(entry.data, at_ns, entry.seq, is_text=is_text)
@@ -139,7 +144,7 @@ class Socket:
             self._closing.blame("network", what, "RFC 6455 5.2", at_ns)
         if not self._is_broken:
             # What broke the server's frames took the PINGs with it.
-            self.pings.silence(at_ns, timed_out=tcp.how == "timeout", torn=self._torn)
+            self.pings.silence(tcp, at_ns, torn=self._torn)
         if at_ns - self._opened_ns >= self._rules.ping_interval_ns and self._findings.is_timed:
             self.pushed.missing(at_ns)
         self.pushed.end(at_ns)
@@ -163,6 +168,7 @@ class Socket:
         if frame.opcode == Opcode.CLOSE:
             self._hears_client = False
             self._close("client", frame, at_ns, entry.seq)
+        self._closing.perhaps_closed.discard("client")
         for event in self._client.feed(frame):
             if not isinstance(event, Message):
                 self._broken(event.why, at_ns, entry.seq)
@@ -279,7 +285,7 @@ class Socket:
     def _slow(self, entry: FrameEntry, at_ns: int) -> None:
         took_ns = at_ns - (entry.first_ns if entry.first_ns is not None else at_ns)
         if took_ns > _SLOW_FRAME_NS:
-            what = f"a frame took {took_ns / 1e9:.3f} s from its first byte to its last"
+            what = f"a frame took {seconds(took_ns)} s from its first byte to its last"
             self._add("frame.slow", at_ns, entry.seq, what)
 
     # Both

@@ -12,13 +12,9 @@ import msgspec
 from recorder.errors import RecordingError
 from recorder.model import Fidelity, Header, Redaction
 from recorder.sink import wall_clock_ns, wall_clock_text
+from replayer.editing.steps import EDITED_KEY, steps_of
 
-__all__ = ["EDITED_KEY", "edited_header", "moved_start", "origin_of", "started_ns", "weakest"]
-
-EDITED_KEY: Final = "edited"
-"""The key of a header's ``meta`` under which every step stands: the ``verb``, the ``recordings`` it
-was done to with their ``id`` and ``mode``, and what was asked for.
-"""
+__all__ = ["edited_header", "moved_start", "origin_of", "started_ns", "weakest"]
 
 _FIDELITIES: Final[tuple[Fidelity, ...]] = ("text", "messages", "wire")
 _PROFILES: Final = ("none", "secrets", "share")
@@ -51,7 +47,7 @@ def edited_header(
         "recordings": [_recording(header, alone=len(headers) == 1) for header in headers],
         **details,
     }
-    before = _steps(first) if len(headers) == 1 else []
+    before = steps_of(first) if len(headers) == 1 else []
     meta: dict[str, msgspec.Raw] = {}
     extra: dict[str, msgspec.Raw] = {}
     for header in reversed(headers):
@@ -122,7 +118,7 @@ def origin_of(header: Header) -> str:
     made of one recording, that one's.
     """
     origin = header.id
-    for step in reversed(_steps(header)):
+    for step in reversed(steps_of(header)):
         try:
             recordings = msgspec.json.decode(step, type=_Step).recordings
         except (ValueError, RecursionError):
@@ -144,14 +140,3 @@ def _recording(header: Header, *, alone: bool) -> dict[str, Any]:
         if EDITED_KEY in header.meta:
             said[EDITED_KEY] = header.meta[EDITED_KEY]
     return said
-
-
-def _steps(header: Header) -> list[msgspec.Raw]:
-    """The steps so far, each as it is; of what is no list, itself."""
-    found = header.meta.get(EDITED_KEY)
-    if found is None:
-        return []
-    try:
-        return msgspec.json.decode(found, type=list[msgspec.Raw])
-    except (ValueError, RecursionError):
-        return [found]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar
@@ -10,6 +9,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import msgspec
 
 from recorder.model import AnyEntry, Checkpoint, UnknownEntry
+from recorder.recording.v1 import member_spans
 
 __all__ = ["Change", "renumbered_checkpoint", "retimed", "with_numbers"]
 
@@ -18,10 +18,6 @@ Change: TypeAlias = Callable[[int], int]
 
 _E = TypeVar("_E", bound=AnyEntry)
 
-# As in recorder.recording.v1: only where values end is wanted, and numbers of any length are taken.
-_scan: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).raw_decode
-_SPACE: Final = re.compile(r"[ \t\r\n]*")
-_BETWEEN: Final = re.compile(r"[ \t\r\n]*[{,:][ \t\r\n]*")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,30}")
 
 
@@ -32,7 +28,7 @@ def with_numbers(json_object: bytes, changes: Mapping[str, Change]) -> bytes:
     """
     try:
         text = json_object.decode("utf-8")
-        spans = _spans(text, changes)
+        spans = [one for one in member_spans(text) if one[0] in changes]
     except (ValueError, RecursionError):
         return json_object
     for name, start, end in reversed(spans):
@@ -79,28 +75,3 @@ def _changed(items: list[msgspec.Raw], changes: Mapping[str, Change]) -> list[ms
 
 def _not_before(change: Change) -> Change:
     return lambda ns: max(0, change(ns))
-
-
-def _spans(text: str, names: Mapping[str, Change]) -> list[tuple[str, int, int]]:
-    """Where the values of these members stand. Raises ValueError, RecursionError."""
-    spans = []
-    at = _past(text, 0)
-    while text[at : at + 1] == '"':
-        name, at = _scan(text, at)
-        at = _past(text, at)
-        end = _scan(text, at)[1]
-        if name in names:
-            spans.append((name, at, end))
-        after = _SPACE.match(text, end)
-        at = end if after is None else after.end()
-        if text[at : at + 1] != ",":
-            break
-        at = _past(text, at)
-    return spans
-
-
-def _past(text: str, at: int) -> int:
-    found = _BETWEEN.match(text, at)
-    if found is None:
-        raise json.JSONDecodeError("expected an object", text, at)
-    return found.end()

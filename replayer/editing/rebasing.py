@@ -6,9 +6,8 @@ size and frames keep their heads. Only what was compressed is compressed anew.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -34,20 +33,13 @@ from recorder.sink import wall_clock_ns, wall_clock_text
 from recorder.wire.handshake import header_value
 from replayer.editing.fragments import Fragments, Group
 from replayer.editing.held import Held, Slot
-from replayer.playing.dates import read_date
-from replayer.playing.rebase import DATE_FIELDS, rebase_payload, rebase_query
+from replayer.playing.rebase import dates_in, rebase_payload, rebase_query
 from replayer.state import OBJECT_KINDS
 
 __all__ = ["Rebasing", "last_moment_ns"]
 
 _BodyKey: TypeAlias = tuple[int, int, Sender]
 _P = TypeVar("_P", bound=Payload)
-
-# As in replayer.playing.rebase.
-_DATE: Final = re.compile(
-    rb'"(?<!\\")(?:%s)"[ \t\n\r]*+:[ \t\n\r]*+"([0-9]{4}-[0-9T:.Z+-]*+)"'
-    % "|".join(sorted(DATE_FIELDS)).encode()
-)
 
 
 class Rebasing:
@@ -118,9 +110,8 @@ def last_moment_ns(entries: Iterable[AnyEntry], started_ns: int) -> int:
 
     def seen(payload: bytes) -> bytes:
         nonlocal latest_ns
-        for found in _DATE.finditer(payload):
-            moment = read_date(found[1].decode("ascii"))
-            if moment is not None and (latest_ns is None or moment.utc_ns > latest_ns):
+        for moment in dates_in(payload):
+            if latest_ns is None or moment.utc_ns > latest_ns:
                 latest_ns = moment.utc_ns
         return payload
 

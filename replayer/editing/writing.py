@@ -70,7 +70,7 @@ class Source:
         """
         redaction: Counter[str] = Counter()
         end: End | None = None
-        latest_ns: int | None = None
+        latest_ns = None if self.header.timing == "none" else 0
         for entry in self._reader:
             if type(entry) is End:
                 redaction.update(entry.redaction)

@@ -21,7 +21,7 @@ from recorder.redaction.codings import codings_of, decoded
 from recorder.wire.frames import Frame, FrameParser, Opcode
 from recorder.wire.handshake import header_value
 from recorder.wire.json_texts import JsonText, split
-from replayer.playing.dates import read_date, shifted
+from replayer.playing.dates import Moment, read_date, shifted
 from replayer.playing.script import RecordedAnswer, Source
 from replayer.playing.timeline import Cue
 from replayer.state import State
@@ -29,6 +29,7 @@ from replayer.state import State
 __all__ = [
     "DATE_FIELDS",
     "Rebased",
+    "dates_in",
     "last_date_ns",
     "rebase_payload",
     "rebase_query",
@@ -95,6 +96,15 @@ def rebase_payload(payload: bytes, by_ns: int) -> bytes:
     return b"".join([*pieces, payload[at:]])
 
 
+def dates_in(payload: bytes) -> Iterator[Moment]:
+    """The dates that :func:`rebase_payload` moves, in their order. Raises nothing; linear."""
+    for text in _dated_texts(payload):
+        for found in _DATED_FIELD.finditer(text.data):
+            moment = read_date(found[2].decode("ascii"))
+            if moment is not None:
+                yield moment
+
+
 def rebase_query(target: str, by_ns: int) -> str:
     """A request target with the dates of its query's ``from`` and ``to`` moved; each character
     stays encoded, or not, as it was, and all else stays.
@@ -119,9 +129,7 @@ def last_date_ns(source: Source) -> int | None:
             moment.utc_ns
             for payloads in (source.opening.messages(), told)
             for payload in payloads
-            for text in _dated_texts(payload)
-            for found in _DATED_FIELD.finditer(text.data)
-            if (moment := read_date(found[2].decode("ascii"))) is not None
+            for moment in dates_in(payload)
         ),
         default=None,
     )

@@ -404,7 +404,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("recorder.redact.os.replace", fail)
+    monkeypatch.setattr("recorder.rewriting.os.replace", fail)
     with pytest.raises(DiskFailed, match=r"b.track.jsonl: writing failed: No space left"):
         redact_recording(source, tmp_path / "b.track.jsonl", SECRETS)
     assert [path.name for path in tmp_path.iterdir()] == ["a.track.jsonl"]

@@ -4,6 +4,7 @@ neither a proxy nor a cut into parts changes what is found.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import msgspec
@@ -28,7 +29,10 @@ from recorder.model import (
 from recorder.track.rules import Rules
 from recorder.wire.frames import Frame, Opcode, close_frame
 from recorder.wire.handshake import accept_for
+from replayer.diagnosis.model import Diagnosis
 from replayer.diagnosis.page import as_builtins, cases, page
+from replayer.editing.cutting import cut
+from replayer.editing.speeding import speed
 from replayer.junit import junit_xml
 from replayer.reading.series import SeriesReader
 from replayer.reading.words import json_text
@@ -170,7 +174,6 @@ BREACHES: dict[str, tuple[str, Any, Frame]] = {
     "a second timeout": ("timeout.repeated", "server", server(b'{"webSessionTimeout":[86400]}')),
     "a position of nothing": ("join.field", "server", server(POSITION % (500, b"null"))),
     "a position of text": ("join.field", "server", server(POSITION % (500, b'"1"'))),
-    "an unknown device": ("join.unknown-device", "server", server(POSITION % (500, b"77"))),
     "a device without an id": ("join.field", "server", server(b'{"devices":[{"name":"x"}]}')),
     "a positionId of text": (
         "join.field",
@@ -273,7 +276,116 @@ def test_joins_of_a_socket_whose_opening_was_not_seen_are_not_judged() -> None:
     frames = [(1.0, "server", server(POSITION % (500, b"77")))]
     diagnosis = judged(entries_of(frames)[3:])
     assert "join.unknown-device" not in diagnosis.counts
-    assert "were open before the recording begins" in diagnosis.undecided[0]
+    assert "was open before the recording begins" in diagnosis.undecided[0]
+    assert diagnosis.judged.openings == {}
+
+
+@pytest.mark.parametrize("closes_first", ["client", "server"])
+def test_a_cut_at_any_moment_shows_nothing_that_the_whole_does_not(closes_first: Any) -> None:
+    entries = entries_of(polite_socket())[:-3]
+    closes = [("client", close_frame(1000, mask=MASK)), ("server", close_frame(1000))]
+    for at_s, (sender, frame) in enumerate(sorted(closes, reverse=closes_first == "server"), 115):
+        entries.append(entry_of(frame, sender, at=at_s * 1000, connection=3))
+    entries.append(Closed(connection=3, offset_ns=117_000_000_000, by="server", how="eof"))
+    whole = judged(entries, mode="edit").counts
+    # A PING that comes 6 s late is late, whether or not it is waited for to the end.
+    late = [
+        msgspec.structs.replace(one, offset_ns=(one.offset_ns or 0) + 6_000_000_000)
+        if (one.offset_ns or 0) >= 30_000_000_000
+        else one
+        for one in entries
+    ]
+    moments = {(one.offset_ns or 0) + by for one in (*entries, *late) for by in (0, 1)}
+    for moment in moments:
+        for made in (cut(entries, from_ns=moment), cut(entries, to_ns=moment)):
+            assert judged(made, mode="edit").counts.items() <= whole.items()
+        assert not breaches(judged(cut(late, to_ns=moment), mode="edit"))
+
+
+def with_text(at_s: float, payload: bytes) -> Diagnosis:
+    """Of the polite socket with one more text of the server."""
+    return judged(entries_of([*polite_socket(), (at_s, "server", server(payload))]))
+
+
+def test_a_position_of_a_device_that_never_comes_is_a_remark_and_one_that_comes_later_is_none() -> (
+    None
+):
+    of_77 = (40.0, "server", server(POSITION % (500, b"77")))
+    again = (41.0, "server", server(POSITION % (501, b"77")))
+    diagnosis = judged(entries_of([*polite_socket(), of_77, again]))
+    assert diagnosis.counts == {"join.unknown-device": 1}
+    assert the(diagnosis, "join.unknown-device").at_ns == 40_000_000_000
+    assert diagnosis.kept
+    device = (42.0, "server", server(b'{"devices":[{"id":77}]}'))
+    assert judged(entries_of([*polite_socket(), of_77, device])).counts == {}
+
+
+def test_what_is_left_of_broken_json_is_not_remarked() -> None:
+    broken = b'{"positions":[{"id":1,"deviceId":1},{"id":2,"deviceId":1}'
+    assert with_text(40.0, broken).counts == {"message.broken-json": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "seen"),
+    [
+        (b"null", "message.unknown-kind", "without objects: 'null'"),
+        (b'"x"', "message.unknown-kind", "without objects: '\"x\"'"),
+        (b"nul", "message.broken-json", "at byte 0 of 3: 'nul'"),
+        (b'{"positions":{"id":1}}', "message.unknown-kind", "positions that are no list: '{"),
+        (
+            b'{"devices":[{"id":123456789012345678901234567890,"positionId":1e400}]}',
+            "join.field",
+            "device 123456789012345678901234567890 has the positionId Infinity",
+        ),
+        (b'{"positions":[{"id":1,"deviceId":true}]}', "join.field", "the deviceId true"),
+        (b'{"devices":[{"id":"7"}]}', "join.field", 'a device whose id is "7"'),
+        (b'{"devices":[{"id":NaN}]}', "message.broken-json", '{"devices":[{"id":NaN}]}'),
+        (b'{"status":[{"message":5,"type":"PING"},null,7]}', "ping.malformed", "message is 5"),
+    ],
+)
+def test_what_is_strange_is_shown_as_it_is(text: bytes, rule: str, seen: str) -> None:
+    diagnosis = with_text(40.0, text)
+    assert diagnosis.counts == {rule: 1}
+    assert seen in diagnosis.findings[0].seen
+    json_text(as_builtins(diagnosis))
+
+
+def edited(*steps: dict[str, Any]) -> dict[str, Any]:
+    return {"mode": "edit", "meta": {"edited": msgspec.Raw(msgspec.json.encode(steps))}}
+
+
+def test_of_a_filtered_recording_nothing_is_missed() -> None:
+    left = [
+        entry
+        for entry in entries_of(polite_socket())
+        if not (isinstance(entry, FrameEntry) and entry.opcode == "text")
+    ]
+    assert not judged(left, mode="edit").kept
+    step = {"verb": "filter", "recordings": [{"id": "x", "mode": "capture"}]}
+    merge = {"verb": "merge", "recordings": [{"id": "y"}, {"id": "z", "edited": [step]}]}
+    for one in (step, merge):
+        diagnosis = judged(left, **edited(one))
+        assert diagnosis.counts == {}
+        assert "was filtered" in diagnosis.undecided[0]
+
+
+@pytest.mark.parametrize("times", ["10", "1/3"])
+def test_a_recording_at_another_speed_is_judged_by_times_of_that_speed(times: str) -> None:
+    silent = [one for one in polite_socket() if one[1] == "server"]
+    close = b"\x03\xe9Idle timeout expired: 30000/30000 ms"
+    gone = (120.0, "server", Frame.make(Opcode.CLOSE, close))
+    factor = Fraction(times)
+    for frames in (polite_socket(), [*silent, gone]):
+        entries = entries_of(frames, end_s=120.5)
+        faster = list(speed(entries, factor))
+        step = {"verb": "speed", "recordings": [], "factor": times}
+        assert judged(faster, **edited(step)).counts == judged(entries, mode="edit").counts
+
+
+def test_steps_of_edits_that_cannot_be_read_change_nothing() -> None:
+    for text in (b'"x"', b"[1,null,{}]", b'[{"verb":"speed","factor":"0/0"}]', b"{"):
+        told = {"mode": "edit", "meta": {"edited": msgspec.Raw(text)}}
+        assert judged(entries_of(polite_socket()), **told).counts == {}
 
 
 def test_a_recorder_that_was_away_says_so() -> None:
@@ -331,9 +443,9 @@ def test_nor_is_one_of_a_checkpoint() -> None:
 # Ends
 
 
-def ended(*last: AnyEntry, rules: Rules | None = None) -> Any:
+def ended(*last: AnyEntry, rules: Rules | None = None, **of_header: Any) -> Any:
     entries = [*entries_of(polite_socket())[:-3], *last]
-    diagnosis = judged(entries, rules)
+    diagnosis = judged(entries, rules, **of_header)
     (ending,) = diagnosis.endings
     return ending, diagnosis
 
@@ -399,9 +511,20 @@ def test_a_frame_that_the_client_tore_is_nobodys_fault() -> None:
 
 
 def test_a_stopped_recording_blames_nobody() -> None:
-    ending, diagnosis = ended(at_100(Closed, by="recorder", how="stopped"))
+    stopped = at_100(Closed, by="recorder", how="stopped")
+    ending, diagnosis = ended(stopped, mode="proxy")
     assert diagnosis.kept
     assert ending.how == "stopped"
+    assert "was open when last seen at 100.000 s: the recording was stopped" in str(ending)
+
+
+def test_a_socket_that_a_capture_stops_was_closed_by_its_client() -> None:
+    stopped = at_100(Closed, by="recorder", how="stopped")
+    ending, diagnosis = ended(says(server(b"{}", rsv=2)), stopped)
+    assert ending.by == "client"
+    assert ending.fault == "server"
+    assert "reserved bits" in ending.cause
+    assert diagnosis.cause == ending
 
 
 def test_data_behind_the_servers_close_frame_is_a_breach() -> None:

@@ -58,7 +58,7 @@ ON_SOCKETS: dict[str, Case] = {
         "position 11 has the deviceId null or missing",
     ),
     "field-retyped": Case(
-        "field-retyped:key=deviceId", "join.field", 1, "position 11 has the deviceId '1'"
+        "field-retyped:key=deviceId", "join.field", 1, 'position 11 has the deviceId "1"'
     ),
     "field-null": Case("field-null:key=id,objects=positions", "join.field", 1, "whose id is null"),
     "duplicate": Case(

@@ -135,6 +135,8 @@ def test_a_damaged_recording_leaves_nothing(source: Path, tmp_path: Path) -> Non
 def test_what_came_of_it_is_said(source: Path, tmp_path: Path) -> None:
     said = run("cut", source, "-o", tmp_path / "b", "--from", "1.25").stderr
     assert said == f"{tmp_path / 'b'}: 14 entries (30 read, 17 left out, 1 added)\n"
+    said = run("cut", source, "-o", tmp_path / "d", "--from", "1h").stderr
+    assert said.endswith(f"1 added)\nnothing of {source} stands there\n")
     said = run("annotate", source, "-o", tmp_path / "c", "--at", "1", "--note", "x").stderr
     assert said == f"{tmp_path / 'c'}: 31 entries (30 read, 0 left out, 1 added)\n"
 
@@ -192,6 +194,18 @@ def test_an_incomplete_recording_is_said_to_be_one(source: Path, tmp_path: Path)
     last = read(tmp_path / "b")[-1]
     assert isinstance(last, Note)
     assert last.text.startswith("the recording that this was made of is incomplete: there is no")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_recording_that_only_began_is_edited_too(verb: str, source: Path, tmp_path: Path) -> None:
+    begun = tmp_path / "begun.track.jsonl"
+    begun.write_bytes(source.read_bytes().partition(b"\n")[0] + b"\n")
+    first = read(edited(tmp_path / "b", *VERBS[verb], begun))[0]
+    if verb == "cut":
+        assert isinstance(first, Checkpoint)
+    else:
+        assert isinstance(first, Note)
+        assert "is incomplete" in first.text
 
 
 def test_the_bytes_of_an_edited_socket_are_those_that_it_was(source: Path, tmp_path: Path) -> None:

@@ -189,6 +189,9 @@ def test_the_last_moment_is_the_last_date_or_the_end() -> None:
     dated = [frame("server", DATED.encode()), *answered(LATER.encode()), frame("server", b"{}")]
     assert last_moment_ns(dated, 0) == 1_740_218_704_906_000_000
     assert last_moment_ns([frame("server", b"{}", at=5)], 7) == 7 + ms(5)
+    # What is in no JSON text is not moved either.
+    no_json = frame("server", b'an error near "fixTime":"2030-01-01T00:00:00Z" here', at=5)
+    assert last_moment_ns([no_json], 7) == 7 + ms(5)
 
 
 def test_what_is_too_long_to_hold_stays(monkeypatch: pytest.MonkeyPatch) -> None:
