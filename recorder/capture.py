@@ -52,6 +52,8 @@ class CaptureOptions(msgspec.Struct, frozen=True):
 
     rest: tuple[str, ...] = ()
     """Asked for before each socket: what changed in a gap is only known from them."""
+    rest_may_refuse: bool = False
+    """Whether an answer but 200 to one of them is recorded as any; else it ends the attempt."""
     duration_s: float | None = None
     """Counted from the first opening on, gaps included."""
     messages: int | None = None
@@ -275,7 +277,7 @@ class Capture:
     async def _snapshot(self, http: TrackHttp, name: str) -> None:
         self.progress.stage = f"asking for {name}"
         response, _ = await http.get(f"{API_PATH}/{name}")
-        if response.status_code != 200:
+        if response.status_code != 200 and not self._options.rest_may_refuse:
             shown = self._sink.redactor.text(response.reason_phrase)
             why = f"{API_PATH}/{name} answered {response.status_code} {shown}".rstrip()
             self._attempt.why = why

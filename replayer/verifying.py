@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from recorder.backend import API_PATH, SESSION_PATH, SOCKET_PATH, Backend
-from recorder.capture import Capture
 from recorder.live_recording import LiveRecording, OutputOptions
-from recorder.login import TrackHttp
 from recorder.model import AnyEntry, Body, Bytes, FrameEntry, Header, MessageEntry, Request
 from recorder.recording import EntryWriter, Writer
 from recorder.redaction.options import RedactionOptions
@@ -30,7 +28,7 @@ from recorder.track.kinds import parse_pong
 from recorder.wire.frames import Opcode
 from replayer.contract.model import Call, Contract
 
-__all__ = ["ReadOnlySink", "Visit", "lists_of", "visit_recording"]
+__all__ = ["ReadOnlySink", "lists_of", "visit_recording"]
 
 _LIST: Final = re.compile(f"GET {API_PATH}/([A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)")
 
@@ -110,14 +108,6 @@ def _is_harmless(entry: FrameEntry) -> bool:
 
 def _would_have_sent(what: str) -> RuntimeError:
     return RuntimeError(f"verify only reads, and would have sent {what}")
-
-
-class Visit(Capture):
-    """A capture to which an answer that refuses a list is an answer too, to be checked as any."""
-
-    async def _snapshot(self, http: TrackHttp, name: str) -> None:
-        self.progress.stage = f"asking for {name}"
-        await http.get(f"{API_PATH}/{name}")
 
 
 def visit_recording(path: Path, backend: Backend, lists: Iterable[str]) -> LiveRecording:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import click
 
 from replayer.commands.measuring import (
+    WIDEST_NAME,
     Asked,
     Column,
+    check_drawable,
     device_option,
     label,
     measuring_options,
     no_rows,
     print_rows,
+    say_namesakes,
     say_remarks,
     spelled,
 )
@@ -26,7 +29,7 @@ __all__ = ["battery_command"]
 
 _COLUMNS = [
     Column("of", 9, lambda row: row.kind),
-    Column("name", 24, lambda row: label(row.name, row.id)),
+    Column("name", 24, lambda row: label(row.name, row.id), widest=WIDEST_NAME),
     Column("level", -5, lambda row: spelled(row.level)),
     Column("own time", 0, lambda row: printable(row.own_time or "-")),
 ]
@@ -54,14 +57,20 @@ def battery_command(asked: Asked, device: str | None, beacon: str | None) -> Non
             count += 1
             if asked.plot is not None and row.percent is not None:
                 points.add(
-                    label(row.name, row.id) + _SUFFIXES[row.kind],
+                    str(row.id),
+                    label(row.name, row.id),
                     row.percent,
+                    suffix=_SUFFIXES[row.kind],
                     offset_ns=row.offset_ns,
                     own_time=row.own_time,
                 )
+        say_remarks(fold.join, fold.left_out.items(), choice)
+        if beacon is not None:
+            called = (one for one, name in fold.beacons.items() if beacon in (str(one), name))
+            say_namesakes("beacon", beacon, called)
         if not count:
             raise no_rows("battery level", reader, choice, fold.join)
-        say_remarks(fold.join, fold.left_out.items())
         if asked.plot is not None:
+            check_drawable(points, "battery level", reader)
             clock = points.clock(reader.header, wall=asked.wall)
             asked.save(batteries(points, clock, "battery levels"))

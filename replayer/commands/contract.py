@@ -4,8 +4,9 @@ says so.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
-from typing import cast
+from typing import Any, TypeVar
 
 import click
 import msgspec
@@ -15,7 +16,7 @@ from recorder.destination import destination
 from recorder.exits import Exit
 from recorder.recording import Reader
 from replayer.commands.terminal import make_output_safe
-from replayer.contract.checking import Report, judge
+from replayer.contract.checking import SEVERITIES, Report, judge
 from replayer.contract.findings import Severity
 from replayer.contract.learning import Learner
 from replayer.contract.model import encode_contract, load_contract
@@ -25,7 +26,9 @@ from replayer.junit import junit_xml
 from replayer.reading.series import SeriesReader
 from replayer.reading.words import counted, json_text, printable
 
-__all__ = ["check_command", "contract_group", "infer_command"]
+__all__ = ["answer", "check_command", "contract_group", "infer_command", "report_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 contract_group = LazyGroup(
     name="contract",
@@ -39,6 +42,63 @@ contract_group = LazyGroup(
         ),
     },
 )
+
+
+def report_options(command: F) -> F:
+    """Options of a command that ends with :func:`answer`, which takes them as keywords."""
+    for option in reversed(
+        (
+            click.option(
+                "--fail-on",
+                type=click.Choice(SEVERITIES),
+                default="additive",
+                show_default=True,
+                help="The least change that ends with 1.",
+            ),
+            click.option(
+                "--ranges",
+                is_flag=True,
+                help="Remark also on numbers and sizes outside of theirs.",
+            ),
+            click.option(
+                "--json", "as_json", is_flag=True, help="One JSON object instead of a page."
+            ),
+            click.option(
+                "--junit", metavar="FILE", help="Also write a JUnit file, a case for each place."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def answer(
+    report: Report,
+    name: str,
+    *,
+    fail_on: Severity,
+    ranges: bool,
+    as_json: bool,
+    junit: str | None,
+) -> Exit:
+    """Say the report on the contract in the file ``name``, and give its exit code.
+
+    ``junit`` is a file to write, or ``-``. Raises what
+    :func:`~recorder.destination.destination` does.
+    """
+    if junit is not None:
+        with destination(junit, force=True) as file:
+            text = junit_xml(f"contract {name}", junit_cases(report, fail_on))
+            file.write(text.encode("utf-8"))
+    make_output_safe()
+    if as_json:
+        out(msgspec.json.format(json_text(report), indent=2))
+    else:
+        for line in page(report, ranges=ranges):
+            out(line)
+    if any(fails(change, fail_on) for change in report.changes):
+        return Exit.DIFFERENT
+    return Exit.UNDECIDED if report.verdict == "undecided" else Exit.OK
 
 
 @click.command("infer")
@@ -76,23 +136,8 @@ def infer_command(recordings: tuple[str, ...], output: str, force: bool) -> None
 
 @click.command("check")
 @click.argument("recordings", metavar="REC... CONTRACT", nargs=-1, required=True)
-@click.option(
-    "--fail-on",
-    type=click.Choice(["additive", "deprecated", "breaking"]),
-    default="additive",
-    show_default=True,
-    help="The least change that ends with 1.",
-)
-@click.option("--ranges", is_flag=True, help="Remark also on numbers and sizes outside of theirs.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
-@click.option("--junit", metavar="FILE", help="Also write a JUnit file, a case for each place.")
-def check_command(
-    recordings: tuple[str, ...],
-    fail_on: str,
-    ranges: bool,
-    as_json: bool,
-    junit: str | None,
-) -> int:
+@report_options
+def check_command(recordings: tuple[str, ...], **options: Any) -> int:
     """Whether the recordings REC say what CONTRACT says, the last argument.
 
     same (0), drift (1), or undecided (2): too little was seen to tell.
@@ -101,25 +146,7 @@ def check_command(
         raise click.UsageError("name a recording, and last the contract, as `infer` makes it")
     *paths, name = recordings
     contract = load_contract(name)
-    report = judge(contract, _learn(tuple(paths)))
-    least = cast(Severity, fail_on)
-    if junit is not None:
-        with destination(junit, force=True) as file:
-            text = junit_xml(f"contract {name}", junit_cases(report, least))
-            file.write(text.encode("utf-8"))
-    make_output_safe()
-    if as_json:
-        out(msgspec.json.format(json_text(report), indent=2))
-    else:
-        for line in page(report, ranges=ranges):
-            out(line)
-    return _exit(report, least)
-
-
-def _exit(report: Report, fail_on: Severity) -> Exit:
-    if any(fails(change, fail_on) for change in report.changes):
-        return Exit.DIFFERENT
-    return Exit.UNDECIDED if report.verdict == "undecided" else Exit.OK
+    return answer(judge(contract, _learn(tuple(paths))), name, **options)
 
 
 def _learn(paths: tuple[str, ...]) -> Learner:

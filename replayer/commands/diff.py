@@ -10,10 +10,12 @@ from typing import Any, Final
 
 import click
 import msgspec
+from rich.cells import cell_len
 
 from recorder.console import out, say
 from recorder.exits import Exit
 from replayer.commands.terminal import make_output_safe, output_columns
+from replayer.difference.alignment import WINDOW
 from replayer.difference.comparison import Comparison, Differing, OneSided, Where, compare
 from replayer.difference.exact import Difference, first_difference
 from replayer.difference.ignored import BadPath, Ignored
@@ -79,13 +81,13 @@ def diff_command(
             comparison = compare(legs[0], legs[1], settings)
             verdict = comparison.verdict
             answer = _as_json(comparison, readers)
-            lines = diff_page(comparison, [reader.name for reader in readers])
+            names = [reader.name for reader in readers]
+            lines = diff_page(comparison, names, columns=output_columns())
     if as_json:
         out(msgspec.json.format(json_text(answer), indent=2))
     else:
-        columns = output_columns()
         for line in lines:
-            out(fit(line, columns) if not exact else line)
+            out(line)
     for reader in readers:
         for problem in reader.problems:
             say(printable(problem))
@@ -105,48 +107,72 @@ def parts_named(text: str) -> list[str]:
     return sorted(glob.glob(text)) or [text]
 
 
-def diff_page(comparison: Comparison, names: list[str]) -> Iterator[str]:
-    """The answer for people, line by line; a line may be wider than a terminal."""
+def diff_page(comparison: Comparison, names: list[str], *, columns: int) -> Iterator[str]:
+    """The answer for people, line by line, each in so many columns; only a place that is longer
+    stays whole, so that it can be copied."""
     counts = (
         (comparison.statements_a, comparison.pings_a),
         (comparison.statements_b, comparison.pings_b),
     )
     for side, name, (said, pings) in zip("ab", names, counts, strict=True):
-        yield f"{side}  {printable(name)}: {_amount(said)}, {counted(pings, 'PINGs')}"
+        yield fit(f"{side}  {printable(name)}: {_amount(said)}, {counted(pings, 'PINGs')}", columns)
     kind = None
     for each in comparison.changes:
         if each.kind != kind:
             kind = each.kind
             yield ""
-            yield printable(kind)
-        yield from _differing(each)
+            yield fit(printable(kind), columns)
+        yield from _differing(each, columns)
     if comparison.more_changes:
         yield f"  and {comparison.more_changes} at other places"
     for group in comparison.one_sided:
         yield ""
-        yield from _one_sided(group)
+        yield from (fit(line, columns) for line in _one_sided(group))
     if comparison.more_one_sided:
         yield f"and {_amount(comparison.more_one_sided)} of other kinds on one side only"
+    if comparison.guessed_from is not None:
+        yield ""
+        since = f"entry {comparison.guessed_from.seq} of {comparison.guessed_side}"
+        yield fit(f"From {since} on, what belongs together is a guess:", columns)
+        yield fit(f"none of {WINDOW} messages in a row is the same on the other side.", columns)
+        yield fit("If only one side has them, cut them off with track-replayer edit.", columns)
     if comparison.changes or comparison.one_sided:
         yield ""
-    yield _verdict(comparison)
+    yield fit(_verdict(comparison), columns)
 
 
-def _differing(each: Differing) -> Iterator[str]:
+def _differing(each: Differing, columns: int) -> Iterator[str]:
     change = each.change
+    place = printable(change.pointer) or "all of it"
     a, b = (None if raw is None else _value(raw) for raw in (change.a, change.b))
     if a is None:
-        values = f"only in b: {b}"
+        values = [f"only in b: {b}"]
     elif b is None:
-        values = f"only in a: {a}"
+        values = [f"only in a: {a}"]
     else:
-        values = f"{a} -> {b}"
-    yield f"  {printable(change.pointer) or 'all of it'}: {values}"
+        shown = _around_the_difference(a, b, columns - len("    a: "))
+        values = [f"{side}: {one}" for side, one in zip("ab", shown, strict=True)]
+    line = f"  {place}: {values[0] if a is None or b is None else f'{a} -> {b}'}"
+    if cell_len(line) <= columns:
+        yield line
+    else:
+        yield f"  {place}:"
+        yield from (fit(f"    {value}", columns) for value in values)
     elsewhere = f" (there {printable(change.pointer_b)})" if change.pointer_b else ""
     about = f", {printable(each.a.about)}" if each.a.about else ""
     yield f"    entry {each.a.seq} of a and {each.b.seq} of b{elsewhere}{about}"
     if each.count > 1:
         yield f"    and {each.count - 1} more at this place"
+
+
+def _around_the_difference(a: str, b: str, columns: int) -> list[str]:
+    """Two texts, each from so shortly before they part that what differs can be seen."""
+    parts = (at for at, (left, right) in enumerate(zip(a, b, strict=False)) if left != right)
+    at = next(parts, min(len(a), len(b)))
+    start = max(0, at - columns // 3)
+    if start == 0 or max(len(a), len(b)) <= columns:
+        return [a, b]
+    return [f"…{text[start + 1 :]}" for text in (a, b)]
 
 
 def _one_sided(group: OneSided) -> Iterator[str]:
@@ -210,6 +236,9 @@ def _as_json(comparison: Comparison, readers: list[SeriesReader]) -> dict[str, A
             for group in comparison.one_sided
         ],
         "more_only": comparison.more_one_sided,
+        "guessed_from": None
+        if comparison.guessed_from is None
+        else {"side": comparison.guessed_side, **_where_as_json(comparison.guessed_from)},
     }
 
 

@@ -231,6 +231,7 @@ def _export_table(options: _Options, table: Table, form: Literal["csv", "parquet
     with SeriesReader(options.recordings) as reader:
         choice = options.choice(reader)
         learning = TableRows(table, reader.header, choice=choice, whole=whole)
+        columns.learn(dict.fromkeys(learning.own_columns, b"null"))
         count = 0
         for row in learning.rows(reader):
             count += 1

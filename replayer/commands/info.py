@@ -190,7 +190,10 @@ def _connection(facts: ConnectionFacts, *, timed: bool) -> Iterator[str]:
     if facts.handshake_status is not None:
         yield f"  handshake   {facts.handshake_status}"
     if facts.exchanges:
-        statuses = ", ".join(f"{count} x {status}" for status, count in facts.exchanges.items())
+        statuses = ", ".join(
+            f"{count} without a response" if status == "none" else f"{count} x {status}"
+            for status, count in facts.exchanges.items()
+        )
         yield f"  HTTP        {statuses}"
     if facts.server_messages or facts.client_messages or facts.handshake_status == 101:
         yield f"  server      {_volume(facts.server_messages, facts.server_bytes)}"

@@ -6,6 +6,7 @@ import csv
 import functools
 import importlib.util
 import io
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
@@ -18,12 +19,13 @@ from recorder.console import out, say
 from recorder.destination import destination, unfinished_path
 from recorder.sink import wall_clock_text
 from replayer.commands.selection_options import MomentType
-from replayer.commands.terminal import make_output_safe, output_columns
+from replayer.commands.terminal import make_output_safe, output_columns, say_problems
 from replayer.errors import NothingLearnt
 from replayer.measurements.fields import text_of
 from replayer.measurements.joining import Choice, Join
 from replayer.playing.dates import read_date
 from replayer.plots.canvas import draw, form_of
+from replayer.plots.points import Points
 from replayer.reading.moment import AskedMoment
 from replayer.reading.series import SeriesReader
 from replayer.reading.words import counted, fit, json_text, printable, seconds
@@ -32,14 +34,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "WIDEST_NAME",
     "Asked",
     "Column",
     "beacon_option",
+    "check_drawable",
     "device_option",
     "label",
     "measuring_options",
     "no_rows",
     "print_rows",
+    "say_namesakes",
     "say_remarks",
     "spelled",
 ]
@@ -49,6 +54,11 @@ _Row = TypeVar("_Row", bound=msgspec.Struct)
 _R = TypeVar("_R")
 
 _LISTED: Final = 12
+_LEAST_COLUMNS: Final = 80
+_LEAST_NAME: Final = 8
+WIDEST_NAME: Final = 40
+"""More cells a column of names never takes."""
+_OFFSET_CHARACTERS: Final = 9
 _WALL_CHARACTERS: Final = len("2026-11-22T17:00:00.123")
 
 
@@ -82,14 +92,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             unfinished_path(self.plot, force=self.force)
         make_output_safe()
         with SeriesReader(self.recordings) as reader:
-            yield reader
-            for problem in reader.problems:
-                say(printable(problem))
-            if reader.torn is not None:
-                say(
-                    f"{printable(reader.names[-1])} is torn: {reader.torn.bytes_lost} bytes at its"
-                    f" end could not be read ({reader.torn.why})"
-                )
+            try:
+                yield reader
+            except NothingLearnt:
+                # It may stand in what could not be read.
+                say_problems(reader)
+                raise
+            say_problems(reader)
 
     def choice(
         self, reader: SeriesReader, *, device: str | None = None, beacon: str | None = None
@@ -181,11 +190,13 @@ beacon_option = click.option("--beacon", metavar="NAME_OR_ID", help="Only at thi
 
 class Column(msgspec.Struct, frozen=True):
     """One column of aligned lines: its title, its width in cells, and a row's text in it. A
-    negative width aligns to the right; 0 is the rest of the line."""
+    negative width aligns to the right; 0 is the rest of the line. Those that have a ``widest``
+    share what there is beyond 80 columns, or what is missing."""
 
     title: str
     width: int
     text: Callable[[Any], str]
+    widest: int = 0
 
 
 def print_rows(
@@ -206,6 +217,8 @@ def print_rows(
 def _printer(
     reader: SeriesReader, asked: Asked, columns: Sequence[Column], time: str
 ) -> Callable[[msgspec.Struct], None]:
+    line_columns = output_columns()
+    columns = _grown(columns, line_columns, wall=asked.wall)
     started = read_date(reader.header.started_at) if asked.wall else None
     started_ns = None if started is None else started.utc_ns
     is_first = True
@@ -240,21 +253,26 @@ def _printer(
             writer.writerow(shown)
             is_first = False
         writer.writerow([_cell(value) for value in shown.values()])
-        # The line end of RFC 4180 is part of it; `out` adds one of its own.
-        click.echo(lines.getvalue(), nl=False)
+        # The line end of RFC 4180 is part of it; `out` adds one of its own. Without `color` click
+        # takes escape sequences out of what goes into a file.
+        click.echo(lines.getvalue(), nl=False, color=True)
 
     def as_line(row: msgspec.Struct) -> None:
         nonlocal is_first
         if is_first:
             is_first = False
-            width = _WALL_CHARACTERS if asked.wall else 9
-            out(_aligned([("time", -width), *((one.title, one.width) for one in columns)]))
+            width = _WALL_CHARACTERS if asked.wall else _OFFSET_CHARACTERS
+            out(
+                _aligned(
+                    [("time", -width), *((one.title, one.width) for one in columns)], line_columns
+                )
+            )
         if asked.wall:
             wall = wall_of(row)
             at = ("-" if wall is None else wall[:_WALL_CHARACTERS], _WALL_CHARACTERS)
         else:
-            at = (seconds(getattr(row, time)), -9)
-        out(_aligned([at, *((one.text(row), one.width) for one in columns)]))
+            at = (seconds(getattr(row, time)), -_OFFSET_CHARACTERS)
+        out(_aligned([at, *((one.text(row), one.width) for one in columns)], line_columns))
 
     show: dict[_Form | None, Callable[[msgspec.Struct], None]] = {
         "line": as_line,
@@ -265,27 +283,44 @@ def _printer(
     return show[asked.printed_as]
 
 
+def _grown(columns: Sequence[Column], line_columns: int, *, wall: bool) -> Sequence[Column]:
+    """The columns with as much of a name as there is room for."""
+    taken = _LEAST_COLUMNS + (_WALL_CHARACTERS - _OFFSET_CHARACTERS if wall else 0)
+    sharing = sum(one.widest > 0 for one in columns)
+    more = (line_columns - taken) // sharing if sharing else 0
+    return [
+        msgspec.structs.replace(one, width=min(max(one.width + more, _LEAST_NAME), one.widest))
+        if one.widest
+        else one
+        for one in columns
+    ]
+
+
 def _cell(value: Any) -> object:
     match value:
         case msgspec.Raw():
-            return text_of(value)
+            return _cell(text_of(value))
         case tuple():
             return " ".join(map(str, value))
         case dict():
             return json_text(value)
+        case str() if sys.stdout.isatty():
+            # Programs get the text as it came, and a terminal nothing that it would obey.
+            return printable(value)
         case _:
             return value
 
 
-def _aligned(cells: Iterable[tuple[str, int]]) -> str:
+def _aligned(cells: Iterable[tuple[str, int]], columns: int) -> str:
     shown = []
     for text, width in cells:
         if width:
             text = fit(text, abs(width))
-            spaces = " " * (abs(width) - cell_len(text))
+            taken = len(text) if text.isascii() else cell_len(text)
+            spaces = " " * (abs(width) - taken)
             text = text + spaces if width > 0 else spaces + text
         shown.append(text)
-    return fit(" ".join(shown).rstrip(), output_columns())
+    return fit(" ".join(shown).rstrip(), columns)
 
 
 def spelled(value: msgspec.Raw | None) -> str:
@@ -309,7 +344,7 @@ def no_rows(what: str, reader: SeriesReader, choice: Choice, join: Join) -> Noth
     ]
     if choice.from_ns is not None or choice.to_ns is not None:
         asked.append("in that time")
-    names = [label(one.name, one.id) for one in join.devices.values()]
+    names = list(dict.fromkeys(label(one.name, one.id) for one in join.devices.values()))
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     there = f"its devices are {', '.join(names[:_LISTED])}{more}" if names else "it has no devices"
     return NothingLearnt(
@@ -318,8 +353,18 @@ def no_rows(what: str, reader: SeriesReader, choice: Choice, join: Join) -> Noth
     )
 
 
-def say_remarks(join: Join, left_out: Iterable[tuple[str, int]]) -> None:
-    """What was left out, and why."""
+def check_drawable(points: Points, what: str, reader: SeriesReader) -> None:
+    """Say what no picture can show. Raises NothingLearnt if that is all."""
+    if points.left_out:
+        say(f"left out of the picture: {counted(points.left_out, 'values')} too large to be drawn")
+    if not points.count:
+        raise NothingLearnt(f"{printable(reader.name)}: no {what} is a number that can be drawn")
+
+
+def say_remarks(join: Join, left_out: Iterable[tuple[str, int]], choice: Choice) -> None:
+    """What was left out, and why; and whether several devices are called what was asked for."""
+    if choice.device is not None:
+        say_namesakes("device", choice.device, (one.id for one in join.called(choice.device)))
     for name, count in left_out:
         what, _, why = name.partition(" ")
         say(f"left out: {counted(count, what)} {why}")
@@ -327,3 +372,14 @@ def say_remarks(join: Join, left_out: Iterable[tuple[str, int]]) -> None:
         say(f"left out: {counted(join.repeats, 'objects')} told again with the same text")
     if join.unread:
         say(f"left out: {counted(join.unread, 'objects')} that could not be read")
+
+
+def say_namesakes(what: str, name: str, ids: Iterable[Any]) -> None:
+    """Say so where several are called by the name that was asked for: all of them were taken."""
+    found = list(map(str, ids))
+    if len(found) > 1:
+        more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+        say(
+            f"{len(found)} {what}s are called {printable(name)}, and all are here: choose one by"
+            f" its id, {printable(', '.join(found[:_LISTED]))}{more}"
+        )

@@ -24,7 +24,7 @@ __all__ = ["percentile", "pings_command"]
 
 _COLUMNS = [
     Column("#", -2, lambda row: str(row.connection)),
-    Column("uuid", 36, lambda row: printable(row.uuid or "-")),
+    Column("uuid", 36, lambda row: printable(row.uuid or "-"), widest=36),
     Column("pong", -9, lambda row: seconds(row.pong_ns)),
     Column("ms", -8, lambda row: _ms(row.round_trip_ns)),
     Column("verdict", 0, lambda row: ", ".join(_words(row))),

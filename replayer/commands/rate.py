@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -23,6 +24,8 @@ from replayer.reading.words import counted, duration, printable
 __all__ = ["rate_command"]
 
 _BAR_CELLS = 24
+_GAP_ROWS = 3
+"""So many empty windows one after the other are one line."""
 
 
 class _Length(click.ParamType["int"]):
@@ -72,7 +75,8 @@ def rate_command(asked: Asked, every_ns: int | None) -> None:
         if not rows:
             raise _nothing(reader, choice)
         busiest = max(row.per_second for row in rows)
-        for _ in print_rows(rows, reader, asked, _columns(busiest), time="from_ns"):
+        shown = _without_gaps(rows) if asked.printed_as == "line" else rows
+        for _ in print_rows(shown, reader, asked, _columns(busiest), time="from_ns"):
             pass
         if asked.printed_as == "line":
             total = sum(row.messages for row in rows)
@@ -82,6 +86,17 @@ def rate_command(asked: Asked, every_ns: int | None) -> None:
             )
         if asked.plot is not None:
             asked.save(rates(rows, clock, "messages a second, by kind"))
+
+
+def _without_gaps(rows: Sequence[RateRow]) -> Iterator[RateRow]:
+    """The same rows, with one line in place of many empty ones. The first and the last have
+    messages."""
+    for has_messages, group in itertools.groupby(rows, lambda row: row.messages > 0):
+        some = list(group)
+        if has_messages or len(some) < _GAP_ROWS:
+            yield from some
+        else:
+            out(f"{'...':>9} {0:>8} {'':{_BAR_CELLS}} no message in {len(some)} windows")
 
 
 def _nothing(reader: SeriesReader, choice: Choice) -> NothingLearnt:

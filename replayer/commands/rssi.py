@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from replayer.commands.measuring import (
+    WIDEST_NAME,
     Asked,
     Column,
     beacon_option,
+    check_drawable,
     device_option,
     label,
     measuring_options,
@@ -17,6 +21,7 @@ from replayer.commands.measuring import (
     spelled,
 )
 from replayer.measurements.rssi import Rssi, RssiRow
+from replayer.plots.canvas import short
 from replayer.plots.drawings import rssi
 from replayer.plots.points import Points
 from replayer.reading.legs import client_legs
@@ -42,20 +47,21 @@ def rssi_command(asked: Asked, device: str | None, beacon: str | None) -> None:
         choice = asked.choice(reader, device=device, beacon=beacon)
         fold = Rssi(choice)
         points = Points()
-        names: set[str] = set()
+        devices: dict[Any, str] = {}
         count = 0
         columns = _columns(one_device=device is not None)
         rows = fold.rows(objects_said(client_legs(reader)))
         for row in print_rows(rows, reader, asked, columns):
             count += 1
             if asked.plot is not None:
-                names.add(label(row.device_name, row.device_id))
+                devices[row.device_id] = label(row.device_name, row.device_id)
                 _add(points, row)
+        say_remarks(fold.join, fold.left_out.items(), choice)
         if not count:
             raise no_rows("rssi", reader, choice, fold.join)
-        say_remarks(fold.join, fold.left_out.items())
         if asked.plot is not None:
-            _save(asked, reader, points, names)
+            check_drawable(points, "rssi", reader)
+            _save(asked, reader, points, list(devices.values()))
 
 
 def _add(points: Points, row: RssiRow) -> None:
@@ -63,17 +69,19 @@ def _add(points: Points, row: RssiRow) -> None:
     if value is None:
         value, suffix = row.scan_rssi_dbm, " (scanRssi)"
     if value is not None:
-        beacon = "no beacon" if row.beacon_id is None else label(row.beacon_name, row.beacon_id)
+        is_nowhere = row.beacon_id is None and row.beacon_name is None
         points.add(
-            beacon + suffix,
+            str(row.beacon_name if row.beacon_id is None else row.beacon_id),
+            "no beacon" if is_nowhere else label(row.beacon_name, row.beacon_id),
             value,
+            suffix=suffix,
             offset_ns=row.offset_ns,
             own_time=row.fix_time or row.device_time,
         )
 
 
-def _save(asked: Asked, reader: SeriesReader, points: Points, names: set[str]) -> None:
-    of = next(iter(names)) if len(names) == 1 else f"{len(names)} devices"
+def _save(asked: Asked, reader: SeriesReader, points: Points, names: list[str]) -> None:
+    of = short(names[0]) if len(names) == 1 else f"{len(names)} devices"
     clock = points.clock(reader.header, wall=asked.wall)
     asked.save(rssi(points, clock, f"rssi of {of}, by beacon", joined=len(names) == 1))
 
@@ -85,18 +93,27 @@ def _columns(*, one_device: bool) -> list[Column]:
         Column("scan", -6, _scan),
     ]
     beacon = Column(
-        "beacon", 15 if one_device else 18, lambda row: label(row.beacon_name, row.beacon_id)
+        "beacon",
+        15 if one_device else 18,
+        lambda row: label(row.beacon_name, row.beacon_id),
+        widest=WIDEST_NAME,
     )
     joined = Column("joined by", 0, lambda row: row.joined_by)
     if one_device:
         # The column of the device would say the same in each row.
-        own = Column("fixTime", 29, lambda row: printable(row.fix_time or row.device_time or "-"))
+        own = Column("fixTime", 29, _own_time, widest=29)
         return [own, beacon, *measured, Column("by", 0, lambda row: _SHORT[row.joined_by])]
-    name = Column("device", 18, lambda row: label(row.device_name, row.device_id))
+    name = Column(
+        "device", 18, lambda row: label(row.device_name, row.device_id), widest=WIDEST_NAME
+    )
     return [name, beacon, *measured, joined]
 
 
 _SHORT = {"positionId": "posId", "deviceId": "devId", "both": "both", "nothing": "-"}
+
+
+def _own_time(row: RssiRow) -> str:
+    return printable(row.fix_time or row.device_time or "-")
 
 
 def _dbm(value: float | None) -> str:

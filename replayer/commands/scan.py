@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ import msgspec
 from recorder.console import is_terminal, out
 from recorder.destination import destination
 from recorder.errors import CannotRead
+from recorder.track.rules_file import load_rules
 from replayer.commands.terminal import make_output_safe, output_columns
 from replayer.junit import Case, junit_xml
 from replayer.reading.words import counted, fit, json_text, printable
@@ -35,7 +36,7 @@ _OUTCOMES: Final[dict[Verdict, Any]] = {
     "undecided": "skipped",
     "error": "error",
 }
-_PROGRESS_S: Final = 0.2
+_PROGRESS_AFTER_S: Final = 0.2
 
 
 class Shard(click.ParamType["tuple[int, int]"]):
@@ -63,6 +64,11 @@ class Shard(click.ParamType["tuple[int, int]"]):
 )
 @click.option("--contract", metavar="FILE", help="The contract, for --check contract.")
 @click.option(
+    "--rules",
+    metavar="FILE",
+    help="The rules of this backend, for --check conform: a TOML file, as conform takes it.",
+)
+@click.option(
     "--jobs",
     type=click.IntRange(1, 256),
     metavar="N",
@@ -87,6 +93,7 @@ def scan_command(
     paths: tuple[str, ...],
     check_name: str,
     contract: str | None,
+    rules: str | None,
     jobs: int | None,
     dask: str | None,
     part: tuple[int, int] | None,
@@ -102,13 +109,16 @@ def scan_command(
     """
     if dask is not None and jobs is not None:
         raise click.UsageError("--jobs is for processes on this machine, --dask for a cluster")
-    check = _check(check_name, contract)
+    check = _check(check_name, contract, rules)
     recordings = find(paths)
     if part is not None:
         recordings = shard(recordings, *part)
     make_output_safe()
     began_s = time.perf_counter()
-    with Results(results) if results is not None else nullcontext() as kept:
+    with ExitStack() as stack:
+        # Before hours of work, so that a name where nothing can be written is said at once.
+        report = None if junit is None else stack.enter_context(destination(junit, force=True))
+        kept = None if results is None else stack.enter_context(Results(results))
         known = _known(kept, recordings, check)
         todo = [found for found in recordings if found.path not in known]
         rows = _fresh(check, todo, jobs or os.cpu_count() or 1, dask, kept)
@@ -122,14 +132,13 @@ def scan_command(
                     out(line)
                 verdicts[row.verdict] += 1
                 size_bytes += row.size_bytes
-                if junit is not None:
+                if report is not None:
                     shown.append(row)
+        if report is not None:
+            report.write(_junit(check_name, shown).encode("utf-8"))
     if not as_json:
         took_s = time.perf_counter() - began_s
         out(fit(summary_line(verdicts, size_bytes, took_s, known=len(known)), columns))
-    if junit is not None:
-        with destination(junit, force=True) as file:
-            file.write(_junit(check_name, shown).encode("utf-8"))
     return exit_of(verdicts)
 
 
@@ -166,11 +175,13 @@ def summary_line(
     return f"{counted(total, 'recordings')}{before}, {_size(size_bytes)}, {took_s:.1f} s{answer}"
 
 
-def _check(name: str, contract: str | None) -> Check:
+def _check(name: str, contract: str | None, rules: str | None) -> Check:
     if name == "conform":
         if contract is not None:
             raise click.UsageError("--contract is for --check contract")
-        return ConformCheck()
+        return ConformCheck() if rules is None else ConformCheck(load_rules(rules))
+    if rules is not None:
+        raise click.UsageError("--rules is for --check conform")
     if contract is None:
         raise click.UsageError("--check contract needs --contract FILE")
     from replayer.contract.model import decode_contract
@@ -236,13 +247,13 @@ def _with_progress(rows: Rows, total: int) -> Iterator[Row]:
     if not is_terminal():
         yield from rows
         return
-    shown_s = time.monotonic()
+    began_s = time.monotonic()
     for number, row in enumerate(rows, 1):
+        # Away with it, as the row goes to the same terminal.
+        click.echo("\r\x1b[K", err=True, nl=False)
         yield row
-        if time.monotonic() - shown_s >= _PROGRESS_S:
-            shown_s = time.monotonic()
+        if time.monotonic() - began_s >= _PROGRESS_AFTER_S:
             click.echo(f"\r{number} of {total}\x1b[K", err=True, nl=False)
-    click.echo("\r\x1b[K", err=True, nl=False)
 
 
 def _size(size_bytes: int) -> str:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import click
 import msgspec
 
 from recorder.console import say
+from recorder.model import Body, Clock, End, Open
 from replayer.commands.formats import FORMATS
 from replayer.commands.selection_options import MomentType, in_recording, selection_options
-from replayer.commands.terminal import Output, make_output_safe, output_columns
-from replayer.reading.conversation import converse
+from replayer.commands.terminal import Output, make_output_safe, output_columns, say_problems
+from replayer.reading.conversation import Item, converse
 from replayer.reading.legs import client_legs
 from replayer.reading.lines import BACKGROUND_KINDS, Line
 from replayer.reading.moment import AskedMoment
 from replayer.reading.selection import Selection, Selector
 from replayer.reading.series import SeriesReader
-from replayer.reading.words import printable
+from replayer.reading.words import counted
 
 __all__ = ["POLL_S", "show_command"]
 
 POLL_S: Final = 0.1
 """How long `--follow` waits before it looks for more."""
+
+_BACKGROUND: Final = (Open, Body, Clock, End)
+"""The entries of the kinds that stand in :data:`BACKGROUND_KINDS`."""
 
 
 class _At(MomentType):
@@ -89,6 +93,10 @@ def show_command(
     if at is not None:
         if follow:
             raise click.UsageError("--at shows one moment: leave out --follow")
+        if everything or all_legs:
+            raise click.UsageError(
+                "--at shows devices and beacons, not entries: leave out --all and --all-legs"
+            )
         # What it needs takes longer to import than all else.
         from replayer.commands.show_at import show_at
 
@@ -106,7 +114,7 @@ def show_command(
         if not follow and _may_enter(selection, reader, all_legs=all_legs):
             reader.seek(selection.from_ns or 0)
         try:
-            _show(reader, selection, output, all_legs=all_legs)
+            _show(converse(reader if all_legs else client_legs(reader)), selection, output)
         except KeyboardInterrupt:
             # That is how following ends.
             if not follow:
@@ -114,13 +122,7 @@ def show_command(
         finally:
             # What was readable is shown, also where reading on failed.
             output.flush()
-        for problem in reader.problems:
-            say(printable(problem))
-        if reader.torn is not None:
-            say(
-                f"{printable(reader.names[-1])} is torn: {reader.torn.bytes_lost} bytes at its end "
-                f"could not be read ({reader.torn.why})"
-            )
+        say_problems(reader)
 
 
 def _opened(recordings: tuple[str, ...], wait: Callable[[], None] | None) -> SeriesReader:
@@ -142,15 +144,24 @@ def _may_enter(selection: Selection, reader: SeriesReader, *, all_legs: bool) ->
     )
 
 
-def _show(
-    reader: SeriesReader, selection: Selection, output: Output[Line], *, all_legs: bool
-) -> None:
+def _show(items: Iterable[Item], selection: Selection, output: Output[Line]) -> None:
     selector = Selector(selection)
-    for item in converse(reader if all_legs else client_legs(reader)):
+    passed = 0
+    for item in items:
         if selection.is_over(item):
-            return
+            break
         line = selector.line(item)
         if line is None:
+            passed += not isinstance(item, _BACKGROUND)
             output.tick()
         else:
             output.add(line)
+    if not output.count:
+        say(f"nothing to show: {_why_nothing(passed, is_filtered=not selection.is_all)}")
+
+
+def _why_nothing(passed: int, *, is_filtered: bool) -> str:
+    if passed:
+        return f"of {counted(passed, 'lines')} the filters took none"
+    where = "what was asked for" if is_filtered else "the recording"
+    return f"{where} holds no message and no HTTP exchange (--all shows what else there is)"

@@ -10,13 +10,13 @@ import msgspec
 
 from recorder.console import say
 from replayer.commands.formats import table_text
-from replayer.commands.terminal import output_columns
+from replayer.commands.terminal import output_columns, say_problems
 from replayer.reading.legs import client_legs
 from replayer.reading.moment import AskedMoment
 from replayer.reading.selection import Selection
 from replayer.reading.series import SeriesReader
 from replayer.reading.snapshot import DeviceRow, Snapshot, state_at
-from replayer.reading.words import fit, json_text, printable
+from replayer.reading.words import counted, fit, json_text, printable
 
 __all__ = ["show_at"]
 
@@ -51,9 +51,17 @@ def show_at(recordings: tuple[str, ...], at: AskedMoment, selection: Selection, 
             # A further part begins with the state so far.
             reader.seek(at_ns, only_parts=True)
         state = state_at(client_legs(reader), at_ns)
-        for problem in reader.problems:
-            say(printable(problem))
+        say_problems(reader)
     snapshot = Snapshot(state, selection.devices, selection.beacons)
+    if not snapshot.devices() and not snapshot.beacons():
+        everything = Snapshot(state)
+        devices, beacons = len(everything.devices()), len(everything.beacons())
+        known = f"{counted(devices, 'devices')} and {counted(beacons, 'beacons')} known then"
+        say(
+            f"nothing to show: of {known} none was asked for"
+            if devices or beacons
+            else "nothing to show: no device and no beacon was known then"
+        )
     sys.stdout.write(_FORMATS[form](snapshot, output_columns()))
     sys.stdout.flush()
 
@@ -72,7 +80,7 @@ def _as_lines(snapshot: Snapshot, columns: int) -> str:
 
 def _words(row: DeviceRow) -> str:
     told = (
-        row.status,
+        "position only" if row.is_from_position else row.status,
         row.place and f"at {row.place}",
         row.rssi and f"rssi {row.rssi}",
         row.battery and f"battery {row.battery}",
@@ -84,7 +92,8 @@ def _words(row: DeviceRow) -> str:
 def _as_table(snapshot: Snapshot, columns: int) -> str:
     rows: list[tuple[str, ...]] = [
         (
-            *("device", row.device_id, row.name, row.status),
+            *("device", row.device_id, row.name),
+            "position only" if row.is_from_position else row.status,
             *(row.updated, row.place, row.rssi, row.battery),
         )
         for row in snapshot.devices()

@@ -1,4 +1,4 @@
-"""What the commands know of where their answer goes."""
+"""What the commands know of where their answer goes, and what they say beside it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ import time
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
-__all__ = ["PIPED_COLUMNS", "Output", "make_output_safe", "output_columns"]
+from recorder.console import say
+from replayer.reading.series import SeriesReader
+from replayer.reading.words import counted, printable
+
+__all__ = ["PIPED_COLUMNS", "Output", "make_output_safe", "output_columns", "say_problems"]
 
 PIPED_COLUMNS: Final = 160
 """How wide a line is where no terminal says: wide enough for names, narrow enough for a CI log."""
@@ -31,6 +35,17 @@ def make_output_safe() -> None:
         reconfigure(errors="backslashreplace")
 
 
+def say_problems(reader: SeriesReader) -> None:
+    """Say what does not fit together in the parts that were read, and what is torn at the end."""
+    for problem in reader.problems:
+        say(printable(problem))
+    if reader.torn is not None:
+        say(
+            f"{printable(reader.names[-1])} is torn: {counted(reader.torn.bytes_lost, 'bytes')} at"
+            f" its end could not be read ({reader.torn.why})"
+        )
+
+
 class Output(Generic[_T]):
     """An answer of many lines on stdout. ``render`` puts some of them into text, with the line end.
 
@@ -46,10 +61,13 @@ class Output(Generic[_T]):
         self._clock = clock
         self._held: list[_T] = []
         self._due_s = 0.0
+        self.count = 0
+        """So many lines were added."""
 
     def add(self, line: _T) -> None:
         """Write this line, now or soon. Raises OSError, BrokenPipeError where nobody reads on."""
         self._held.append(line)
+        self.count += 1
         if len(self._held) >= _HELD:
             self.flush()
         else:

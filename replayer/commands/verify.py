@@ -7,32 +7,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import click
-import msgspec
 import trio
 
 from recorder.backend import Backend
-from recorder.capture import CaptureOptions
+from recorder.capture import Capture, CaptureOptions
 from recorder.commands.credentials_options import need_credentials, user_file_option
 from recorder.commands.live import Beside, LiveOptions
 from recorder.commands.values import Duration
-from recorder.console import out, say
-from recorder.destination import destination, unfinished_path
+from recorder.console import say
+from recorder.destination import unfinished_path
 from recorder.dial import client_tls
 from recorder.errors import ConnectionLost, RecorderError
 from recorder.exits import Exit
 from recorder.live_recording import LiveRecording
-from replayer.commands.terminal import make_output_safe
-from replayer.contract.checking import SEVERITIES, Report, check
-from replayer.contract.comparing import Severity
+from replayer.commands.contract import answer, report_options
+from replayer.contract.checking import check
 from replayer.contract.model import load_contract
-from replayer.contract.reporting import fails, junit_cases, page
-from replayer.junit import junit_xml
 from replayer.reading.series import SeriesReader
-from replayer.reading.words import json_text
-from replayer.verifying import Visit, lists_of, visit_recording
+from replayer.verifying import lists_of, visit_recording
 
 __all__ = ["verify_command"]
 
@@ -66,16 +61,7 @@ __all__ = ["verify_command"]
     "-o", "--output", metavar="REC", help="Keep the recording; *.zst compresses. [default: not]"
 )
 @click.option("--force", is_flag=True, help="Overwrite REC.")
-@click.option(
-    "--fail-on",
-    type=click.Choice(SEVERITIES),
-    default="additive",
-    show_default=True,
-    help="The least change that ends with 1.",
-)
-@click.option("--ranges", is_flag=True, help="Remark also on numbers and sizes outside of theirs.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
-@click.option("--junit", metavar="FILE", help="Also write a JUnit file, a case for each place.")
+@report_options
 def verify_command(
     contract_file: str,
     url: str,
@@ -85,10 +71,7 @@ def verify_command(
     ca_file: Path | None,
     output: str | None,
     force: bool,
-    fail_on: str,
-    ranges: bool,
-    as_json: bool,
-    junit: str | None,
+    **options: Any,
 ) -> int:
     """Whether a live backend says what CONTRACT says, as `contract infer` makes it.
 
@@ -108,30 +91,21 @@ def verify_command(
     lists = lists_of(contract)
     with _place(output, force=force) as path:
         recording = visit_recording(path, backend, lists)
-        visit = Visit(
+        visit = Capture(
             backend,
             credentials,
             recording.sink,
-            CaptureOptions(rest=lists, duration_s=length_s, messages=messages),
+            CaptureOptions(
+                rest=lists, rest_may_refuse=True, duration_s=length_s, messages=messages
+            ),
             tls=tls,
         )
         lost = _listen(visit, recording)
         with SeriesReader([path]) as reader:
             report = check(contract, reader.header, reader)
-    least = cast(Severity, fail_on)
-    code = _exit(report, least)
+    code = answer(report, contract_file, **options)
     if lost is not None and code is not Exit.DIFFERENT:
         raise lost
-    if junit is not None:
-        with destination(junit, force=True) as file:
-            text = junit_xml(f"contract {contract_file}", junit_cases(report, least))
-            file.write(text.encode("utf-8"))
-    make_output_safe()
-    if as_json:
-        out(msgspec.json.format(json_text(report), indent=2))
-    else:
-        for line in page(report, ranges=ranges):
-            out(line)
     if lost is not None:
         say(str(lost))
     if code is Exit.DIFFERENT and output is None:
@@ -155,7 +129,7 @@ def _place(output: str | None, *, force: bool) -> Iterator[Path]:
             partial_path.replace(final)
 
 
-def _listen(visit: Visit, recording: LiveRecording) -> ConnectionLost | None:
+def _listen(visit: Capture, recording: LiveRecording) -> ConnectionLost | None:
     """Do the visit and end its recording. Gives the loss that ended it, if one did: what came
     before can be checked. Raises what else it failed by."""
     now_ns = recording.sink.now_ns
@@ -178,9 +152,3 @@ def _listen(visit: Visit, recording: LiveRecording) -> ConnectionLost | None:
         raise
     recording.close(lost)
     return lost
-
-
-def _exit(report: Report, fail_on: Severity) -> Exit:
-    if any(fails(change, fail_on) for change in report.changes):
-        return Exit.DIFFERENT
-    return Exit.UNDECIDED if report.verdict == "undecided" else Exit.OK

@@ -24,8 +24,8 @@ SEVERITIES: Final[tuple[Severity, ...]] = ("additive", "deprecated", "breaking")
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The answer. ``drift`` if anything changed; ``undecided`` if nothing was seen often enough to
-    be compared, or something new too rarely to call it a change; else ``same``, which says nothing
-    of what is ``unchecked``.
+    be compared, or something other too rarely to call it a change; else ``same``, which says
+    nothing of what is ``unchecked``.
 
     ``checked`` are the places that were compared: a kind of message or a call with its status, and
     a JSON Pointer. ``summary`` is one line.
@@ -86,8 +86,8 @@ def _summary(
     checked: list[tuple[str, str]],
 ) -> str:
     wheres = len({where for where, _ in checked})
-    of = "one kind or answer" if wheres == 1 else f"{wheres} kinds and answers"
-    compared = f"{counted(len(checked), 'places')} of {of} compared"
+    of = "one kind of message or call" if wheres == 1 else f"{wheres} kinds of messages and calls"
+    compared = f"{counted(len(checked), 'places')} in {of} compared"
     if verdict == "drift":
         counts = {
             severity: sum(change.severity == severity for change in changes)
@@ -104,4 +104,4 @@ def _summary(
         seen = f"{counted(messages, 'messages')} and {counted(calls, 'calls')}"
         return f"too little seen to compare anything: {seen}"
     things = "one thing" if doubts == 1 else f"{doubts} things"
-    return f"{things} that the contract does not have, too rare to tell; {compared}"
+    return f"{things} may have changed, too little seen to tell; {compared}"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from replayer.contract.findings import Comparison, Severity, Side, Unchecked
-from replayer.contract.model import Answer, Call, Contract
-from replayer.contract.shapes import ShapeComparer
-from replayer.contract.weighing import Share, Total
+from replayer.contract.findings import Comparison, Side, Unchecked
+from replayer.contract.model import Answer, Call, Contract, Message
+from replayer.contract.shapes import ShapeComparer, are_same_subjects
+from replayer.contract.telling import Teller
+from replayer.contract.weighing import Share, Subjects, Total
 
-__all__ = ["Severity", "compare"]
+__all__ = ["compare"]
 
 
 def compare(contract: Contract, candidate: Contract) -> Comparison:
@@ -44,19 +45,42 @@ def _compare_kinds(found: Comparison, contract: Contract, candidate: Contract) -
                 Unchecked(where=kind, place="", why="not-seen", sentence=sentence)
             )
         else:
-            ShapeComparer(found, kind).shape("", message.shape, other.shape)
+            ShapeComparer(Teller(found, kind)).shape("", message.shape, other.shape)
+    subjects = _subjects_of(contract, candidate)
     for kind, message in candidate.messages.items():
         if kind not in contract.messages and before:
-            ShapeComparer(found, kind).new(
+            Teller(found, kind).new(
                 "",
                 "kind-new",
                 "additive",
-                Share(message.seen, after),
-                Total(before),
+                Share(message.seen, after, _most_subjects(message), subjects.after),
+                # The same devices said none of it before, whichever of them says it now.
+                Total(before, 0 if subjects.same else subjects.before),
                 Side(count=0, of=before),
                 Side(count=message.seen, of=after),
                 "A message of this kind is new",
             )
+
+
+def _subjects_of(contract: Contract, candidate: Contract) -> Subjects:
+    """Of how many subjects the messages tell that tell of the most."""
+    same = any(
+        are_same_subjects(shape, candidate.messages[kind].shape.fields[name].shape.items)
+        for kind, message in contract.messages.items()
+        if kind in candidate.messages
+        for name, field in message.shape.fields.items()
+        if (shape := field.shape.items) is not None
+    )
+    before, after = (
+        max(map(_most_subjects, each.messages.values()), default=0)
+        for each in (contract, candidate)
+    )
+    return Subjects(before, after, same)
+
+
+def _most_subjects(message: Message) -> int:
+    lists = (field.shape.items for field in message.shape.fields.values())
+    return max((each.subjects.get("object", 0) for each in lists if each), default=0)
 
 
 _SAYS_NOTHING: Final = frozenset({"401", "403", "429"})
@@ -84,7 +108,7 @@ def _compare_call(found: Comparison, name: str, before: Call, after: Call | None
                 )
             )
         elif before.answers:
-            ShapeComparer(found, name).new(
+            Teller(found, name).new(
                 "",
                 "status-changed",
                 "breaking",
@@ -97,11 +121,11 @@ def _compare_call(found: Comparison, name: str, before: Call, after: Call | None
 
 
 def _compare_answer(found: Comparison, where: str, before: Answer, after: Answer) -> None:
-    comparer = ShapeComparer(found, where)
+    tell = Teller(found, where)
     new = {kind: n for kind, n in after.content_types.items() if kind not in before.content_types}
     if new and before.content_types:
         known = ", ".join(before.content_types)
-        comparer.new(
+        tell.new(
             "",
             "content-type-changed",
             "breaking",
@@ -112,9 +136,9 @@ def _compare_answer(found: Comparison, where: str, before: Answer, after: Answer
             f"The body is {', '.join(new)}, where it was {known}",
         )
     if before.shape is not None and after.shape is not None:
-        comparer.shape("", before.shape, after.shape)
+        ShapeComparer(tell).shape("", before.shape, after.shape)
     elif before.shape is not None:
-        comparer.not_told("", "too-few", "No JSON body was seen.")
+        tell.not_told("", "too-few", "No JSON body was seen.")
 
 
 def _times(count: int) -> str:

@@ -17,6 +17,7 @@ from replayer.errors import NoContract
 __all__ = [
     "FORMAT",
     "JSON_TYPES",
+    "SUBJECT_NAMES",
     "VERSION",
     "Answer",
     "Call",
@@ -37,6 +38,9 @@ VERSION: Final = 1
 JSON_TYPES: Final = ("null", "boolean", "integer", "number", "string", "array", "object")
 """The types of a :class:`Shape`. An integer is a number without fraction and exponent, as it was
 spelled."""
+
+SUBJECT_NAMES: Final = ("deviceId", "id")
+"""Where an object says which device it is of, or which it is itself (manual section 3.6)."""
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

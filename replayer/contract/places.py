@@ -27,7 +27,7 @@ from recorder.redaction.rules import (
     shape_under_key,
 )
 from replayer.contract.formats import EMPTY, FREE_TEXT, NULL_WORD, form_of
-from replayer.contract.model import JSON_TYPES, Field, Shape, json_value
+from replayer.contract.model import JSON_TYPES, SUBJECT_NAMES, Field, Shape, json_value
 from replayer.contract.spelling import Batch, Extreme
 
 __all__ = [
@@ -57,9 +57,6 @@ _OWN_WORDS: Final = (
     *("description", "title", "message", "text", "email", "note", "notes", "comment"),
 )
 """A field whose name ends so holds words of its object's own, never an enumeration."""
-
-_SUBJECT_NAMES: Final = ("deviceId", "id")
-"""Where an object says which device it is of, or which it is itself (manual section 3.6)."""
 
 _SECRETS: Final = (EMAIL, JWT, BASIC, BEARER, USERINFO)
 _MANY: Final = object()
@@ -250,7 +247,7 @@ class Place:
                     self._others += len(column)
                     continue
                 member.present += len(column)
-                if name in _SUBJECT_NAMES:
+                if name in SUBJECT_NAMES:
                     # Where it is another, so is the subject: it cannot be weighed by itself.
                     member.place.learn(column, None, batch)
                     continue
@@ -258,7 +255,7 @@ class Place:
                 member.place.learn(column, whose, batch)
             if len(columns) < len(self._members):
                 for name, member in self._members.items():
-                    if name not in columns and name not in _SUBJECT_NAMES:
+                    if name not in columns and name not in SUBJECT_NAMES:
                         member.without |= subjects
             self._count("object", len(rows), whose)
 
@@ -273,7 +270,7 @@ class Place:
         ):
             return None
         place = Place(name, depth=self._depth + 1, secret=self._is_secret)
-        before = () if name in _SUBJECT_NAMES else self._subjects.get("object", ())
+        before = () if name in SUBJECT_NAMES else self._subjects.get("object", ())
         member = self._members[name] = _Member(place, before)
         return member
 
@@ -343,7 +340,7 @@ class Place:
 
 def _owners_of(columns: Mapping[str, Sequence[Any]], above: _Owners, count: int) -> _Owners:
     """Of each object its subject, else that of the object around it."""
-    for name in _SUBJECT_NAMES:
+    for name in SUBJECT_NAMES:
         column = columns.get(name)
         if column is None:
             continue

@@ -42,8 +42,11 @@ def page(report: Report, *, ranges: bool = False) -> Iterator[str]:
     if hidden:
         yield ""
         yield f"{counted(hidden, 'ranges')} outside of those learnt: see --ranges"
-    unchecked = [(_place(each.where, each.place), each.sentence) for each in report.unchecked]
-    yield from _listed("not checked", unchecked)
+    for title, deviates in (("undecided", True), ("not checked", False)):
+        some = [each for each in report.unchecked if each.deviates is deviates]
+        yield from _listed(
+            title, [(_place(each.where, each.place), each.sentence) for each in some]
+        )
 
 
 def junit_cases(report: Report, fail_on: Severity) -> list[Case]:

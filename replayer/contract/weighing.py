@@ -6,24 +6,35 @@ objects show none of it is ``(1 - k / (m + 1)) ** n``. A field that was optional
 and is in none of ``m``, may be missing by chance: ``(1 - p / n) ** m``. It is a change only where
 that chance is below :data:`CHANCE`. Where it is not, it is said to be undecided.
 
-Objects of one device are much alike, so the same is asked of devices: what only some of the
-devices have is weighed by how many devices were seen, since the other recording may have been of
-others.
+Objects of one device are much alike, so the same is asked of devices. Had ``k`` of the ``m``
+devices of one recording it, and none of the ``n`` of the other, and were they dealt to the two by
+chance, then all ``k`` fell on one side with a chance of ``C(m, k) / C(m + n, k)`` (Fisher's exact
+test). Only what all devices have, where they are the same in both, is weighed by objects alone.
 """
 
 from __future__ import annotations
 
+from math import comb
 from typing import Final
 
 import msgspec
 
-__all__ = ["CHANCE", "ENOUGH", "Share", "Total", "chance_of_none"]
+__all__ = ["CHANCE", "ENOUGH", "Share", "Subjects", "Total", "chance_of_none", "is_of_subjects"]
 
 CHANCE: Final = 0.001
 """What may come by chance more often than this is no change."""
 
 ENOUGH: Final = 5
 """A place that was seen less often, in the contract or in the candidate, is not compared."""
+
+
+class Subjects(msgspec.Struct, frozen=True):
+    """Of how many subjects a place was seen before and after; 0 where those are not known. ``same``
+    where they are the same ones, as far as their number, the least id and the greatest tell."""
+
+    before: int = 0
+    after: int = 0
+    same: bool = False
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -37,15 +48,24 @@ class Share(msgspec.Struct, frozen=True):
 
 
 class Total(msgspec.Struct, frozen=True):
-    """How much was seen on the other side, where it never was."""
+    """How much was seen on the other side, where it never was; and whether of the same subjects."""
 
     seen: int
     subjects: int = 0
+    same: bool = False
 
 
 def chance_of_none(share: Share, total: Total, *, smoothed: bool) -> float:
     """How likely so many objects show none of what was seen in that share of others."""
-    chance = (1 - share.count / (share.of + smoothed)) ** total.seen
-    if total.subjects and 0 < share.subjects < share.of_subjects:
-        return max(chance, (1 - share.subjects / share.of_subjects) ** total.subjects)
-    return chance
+    chance: float = (1 - share.count / (share.of + smoothed)) ** total.seen
+    if not is_of_subjects(share, total):
+        return chance
+    of = share.of_subjects
+    return max(chance, comb(of, share.subjects) / comb(of + total.subjects, share.subjects))
+
+
+def is_of_subjects(share: Share, total: Total) -> bool:
+    """Whether it may be a matter of which subjects were seen."""
+    if not total.subjects or not 0 < share.subjects <= share.of_subjects:
+        return False
+    return share.subjects < share.of_subjects or not total.same

@@ -16,9 +16,13 @@ ABSENT: Final = msgspec.Raw(b"null")
 """A field that is missing; to be told from null by nobody."""
 
 
+_IN_ONE_LINE: Final = bytes.maketrans(b"\n\r\t", b"   ")
+"""Between values a line break is white space, and within strings it cannot stand."""
+
+
 def given(value: msgspec.Raw) -> Spelled | None:
-    """The value as it came; None where it is null or missing."""
-    text = bytes(value).strip()
+    """The value as it came, in one line; None where it is null or missing."""
+    text = bytes(value).translate(_IN_ONE_LINE).strip()
     return None if text == b"null" else msgspec.Raw(text)
 
 

@@ -44,7 +44,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
         return wanted in (str(self.id), self.name, self.unique_id)
 
 
-class Joined(msgspec.Struct, frozen=True, kw_only=True):
+class Joined(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A position with its device, None where nothing says whose it is. ``text`` is its JSON,
     ``seq`` and ``offset_ns`` are those of the message that told it."""
 
@@ -150,6 +150,10 @@ class Join:
         self._by_device: dict[Any, list[int]] = {}
         self._count = 0
 
+    def called(self, wanted: str) -> list[Device]:
+        """The devices that have this id, name or uniqueId: names need not be unique."""
+        return [one for one in self.devices.values() if one.is_called(wanted)]
+
     def through(self, said: Iterable[Said]) -> Iterator[Joined]:
         """All of it: the positions among the objects, joined. Raises what ``said`` raises."""
         for one in said:
@@ -199,8 +203,11 @@ class Join:
         owner = position.device_id
         name = name_of(position.device_name)
         released: list[Joined] = []
-        if owner is not None and name is not None and owner not in self.devices:
-            self.devices[owner] = Device(id=owner, name=name)
+        known = self.devices.get(owner)
+        if owner is not None and name is not None and (known is None or known.name is None):
+            self.devices[owner] = Device(
+                id=owner, name=name, unique_id=None if known is None else known.unique_id
+            )
             # Those of the same device go first, so that its way keeps its order.
             waited = list(self._by_device.get(owner, ()))
             released = [row for key in waited for row in self._release(key)]

@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-__all__ = ["COLOURS", "OTHERS", "Form", "draw", "form_of", "legend", "plain", "short", "time_axis"]
+__all__ = [
+    "COLOURS",
+    "NAME_CHARACTERS",
+    "OTHERS",
+    "Form",
+    "draw",
+    "form_of",
+    "legend",
+    "plain",
+    "short",
+    "time_axis",
+]
 
 Form: TypeAlias = Literal["png", "svg"]
 
@@ -44,7 +55,9 @@ _SETTINGS: Final[dict[Any, Any]] = {
     "axes.titlesize": 11.5,
     "axes.titlelocation": "left",
 }
-_NAME_CHARACTERS: Final = 40
+NAME_CHARACTERS: Final = 32
+"""A longer name is cut, so that a legend leaves room for what it explains."""
+
 _MINUTE_S: Final = 60.0
 _HOUR_S: Final = 3600.0
 _DAY_S: Final = 86_400.0
@@ -82,7 +95,7 @@ def plain(text: Text) -> Text:
 
 
 def legend(axes: Axes, handles: Sequence[Artist], names: Sequence[str]) -> None:
-    """A legend beside the axes; names may hold anything."""
+    """A legend beside the axes, of printable names."""
     # A label that begins with "_" would be left out, so that the names come afterwards.
     made = axes.legend(
         handles,
@@ -94,13 +107,13 @@ def legend(axes: Axes, handles: Sequence[Artist], names: Sequence[str]) -> None:
         borderaxespad=0.0,
     )
     for text, name in zip(made.get_texts(), names, strict=True):
-        plain(text).set_text(short(name))
+        plain(text).set_text(name)
 
 
-def short(name: str) -> str:
-    """A name on one line of a picture, of printable characters."""
+def short(name: str, characters: int = NAME_CHARACTERS) -> str:
+    """A name on one line of a picture, of printable characters, cut where it is longer."""
     shown = printable(name)
-    return shown if len(shown) <= _NAME_CHARACTERS else shown[: _NAME_CHARACTERS - 1] + "…"
+    return shown if len(shown) <= characters else shown[: characters - 1] + "…"
 
 
 def time_axis(axes: Axes, axis: Axis, begin: float, end: float) -> Callable[[float], float]:

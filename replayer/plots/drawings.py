@@ -6,14 +6,23 @@ Each function gives what :func:`replayer.plots.canvas.draw` takes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from replayer.measurements.pings import PingRow
 from replayer.measurements.rate import RateRow
 from replayer.measurements.track import EARTH_RADIUS_M
-from replayer.plots.canvas import COLOURS, OTHERS, legend, plain, short, time_axis
-from replayer.plots.points import Clock, Points
+from replayer.plots.canvas import (
+    COLOURS,
+    NAME_CHARACTERS,
+    OTHERS,
+    legend,
+    plain,
+    short,
+    time_axis,
+)
+from replayer.plots.points import Clock, Line, Points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,11 +34,12 @@ _MARKERS: Final = "osD^vP*."
 _MANY_POINTS: Final = 1500
 """More points than that are drawn as a line alone: markers would hide it, and make a large SVG."""
 
+_TITLE_CHARACTERS: Final = 80
+
 _LOGARITHMIC_FROM: Final = 100.0
 """So many times the shortest round trip the longest is, for the axis to be logarithmic."""
 
 _Build = Callable[["Figure"], None]
-_Lines = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
 
 def rssi(points: Points, clock: Clock, title: str, *, joined: bool) -> _Build:
@@ -70,7 +80,7 @@ def _over_time(
 ) -> Axes:
     axes = _axes(figure, title)
     lines = points.on(clock)
-    every_x = [at for xs, _ in lines.values() for at in xs]
+    every_x = [at for one in lines for at in one.xs]
     place = time_axis(axes, clock.axis, min(every_x, default=0.0), max(every_x, default=0.0))
     axes.set_ylabel(y_label)
     handles, names = [], []
@@ -94,23 +104,25 @@ def _over_time(
     return axes
 
 
-def paths(places: Mapping[str, tuple[Sequence[float], Sequence[float]]], title: str) -> _Build:
-    """Latitudes and longitudes in degrees, by device, on a plain grid of metres."""
+def paths(places: Sequence[Line], title: str) -> _Build:
+    """The ways of devices, on a plain grid of metres: latitudes as ``xs`` and longitudes as ``ys``,
+    in degrees."""
 
     def build(figure: Figure) -> None:
         axes = _axes(figure, title)
         axes.set_aspect("equal", adjustable="datalim")
         axes.set_xlabel("metres east of the first position")
         axes.set_ylabel("metres north of it")
-        first = next(iter(places.values()))
-        origin = (first[0][0], first[1][0])
+        origin = (places[0].xs[0], places[0].ys[0])
         start: dict[str, Any] = {
             "marker": "o",
             "linestyle": "none",
-            "markersize": 9,
-            "markerfacecolor": "white",
+            "markersize": 11,
+            "markeredgewidth": 1.5,
+            # Empty, so that an end in the same place is seen within.
+            "markerfacecolor": "none",
         }
-        end: dict[str, Any] = {"marker": "s", "linestyle": "none", "markersize": 8}
+        end: dict[str, Any] = {"marker": "s", "linestyle": "none", "markersize": 6}
         handles, names = [], []
         for number, (name, norths, easts) in enumerate(_named(places)):
             xs, ys = _plane(origin, norths, easts)
@@ -182,7 +194,7 @@ def rates(rows: Sequence[RateRow], clock: Clock, title: str) -> _Build:
                     color=COLOURS[number] if number < named else OTHERS,
                 )
             )
-            names.append(group[0] if number < named else f"{len(group)} more kinds")
+            names.append(short(group[0]) if number < named else f"{len(group)} more kinds")
             floor = top
         axes.set_ylim(0, (max(floor) or 1.0) * 1.05)
         axes.set_ylabel(f"messages a second, mean of {_length(rows[0].length_ns)}")
@@ -245,13 +257,23 @@ def round_trips(rows: Sequence[PingRow], clock: Clock, title: str) -> _Build:
 
 def _axes(figure: Figure, title: str) -> Axes:
     axes: Axes = figure.add_subplot()
-    plain(axes.set_title(short(title)))
+    plain(axes.set_title(short(title, _TITLE_CHARACTERS)))
     return axes
 
 
-def _named(lines: _Lines) -> list[tuple[str, Sequence[float], Sequence[float]]]:
-    """The series, those with most points first where there are more than colours."""
-    listed = [(name, xs, ys) for name, (xs, ys) in lines.items()]
-    if len(listed) > len(COLOURS):
-        listed.sort(key=lambda one: -len(one[1]))
-    return listed
+def _named(lines: Sequence[Line]) -> list[tuple[str, Sequence[float], Sequence[float]]]:
+    """The series by names that tell them apart, those with most points first where there are more
+    than colours."""
+    if len(lines) > len(COLOURS):
+        lines = sorted(lines, key=lambda one: -len(one.xs))
+    shown = [short(one.name) + one.suffix for one in lines]
+    often = Counter(shown)
+    return [
+        (name if often[name] == 1 else _with_id(one), one.xs, one.ys)
+        for name, one in zip(shown, lines, strict=True)
+    ]
+
+
+def _with_id(line: Line) -> str:
+    tail = f" ({short(line.id, NAME_CHARACTERS // 2)})"
+    return short(line.name, NAME_CHARACTERS - len(tail)) + tail + line.suffix

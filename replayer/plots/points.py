@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable
-from typing import Final, Literal, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
 from recorder.model import Header
 from replayer.playing.dates import read_date
 
-__all__ = ["Axis", "Clock", "Points", "axis_of"]
+__all__ = ["Axis", "Clock", "Line", "Points", "axis_of"]
 
 Axis: TypeAlias = Literal["offset", "wall", "own", "number"]
 """What the axis of time shows: time since the recording's start, the wall clock of the recorder,
 the time that objects tell of themselves, or their number."""
 
 _UNKNOWN: Final = math.nan
+_DRAWABLE: Final = 1e100
+"""Axes are computed with floats, whose differences must be floats too."""
 
 
 class Clock(msgspec.Struct, frozen=True):
@@ -46,24 +48,52 @@ def axis_of(header: Header, *, wall: bool) -> Clock | None:
 
 class _Series:
     def __init__(self) -> None:
+        self.name = ""
         self.offset_s = array("d")
         self.own_s = array("d")
         self.number = array("d")
         self.y = array("d")
 
 
+class Line(NamedTuple):
+    """One series on an axis. ``id`` tells it from others that have the same ``name``; ``suffix``
+    says which of several values of that id it shows."""
+
+    id: str
+    name: str
+    suffix: str
+    xs: Sequence[float]
+    ys: Sequence[float]
+
+
 class Points:
-    """Points of several series, by name, in the order in which the names came; 32 bytes a point."""
+    """Points of several series, in the order in which these came; 32 bytes a point."""
 
     def __init__(self) -> None:
-        self._series: dict[str, _Series] = {}
+        self._series: dict[tuple[str, str], _Series] = {}
         self.count = 0
+        self.left_out = 0
+        """So many were too large to be drawn."""
 
-    def add(self, name: str, y: float, *, offset_ns: int | None, own_time: str | None) -> None:
-        """One more point of a series. ``own_time`` is the object's own date, as it came."""
+    def add(
+        self,
+        series_id: str,
+        name: str,
+        y: float,
+        *,
+        offset_ns: int | None,
+        own_time: str | None,
+        suffix: str = "",
+    ) -> None:
+        """One more point of the series of this id and suffix, which is called so now. ``own_time``
+        is the object's own date, as it came."""
+        if abs(y) > _DRAWABLE:
+            self.left_out += 1
+            return
         self.count += 1
         own = None if own_time is None else read_date(own_time)
-        series = self._series.setdefault(name, _Series())
+        series = self._series.setdefault((series_id, suffix), _Series())
+        series.name = name
         series.offset_s.append(_UNKNOWN if offset_ns is None else offset_ns / 1e9)
         series.own_s.append(_UNKNOWN if own is None else own.utc_ns / 1e9)
         series.number.append(self.count)
@@ -78,15 +108,18 @@ class Points:
         dated = all(map(math.isfinite, (at for one in self._series.values() for at in one.own_s)))
         return Clock("own" if dated else "number", 0.0)
 
-    def on(self, clock: Clock) -> dict[str, tuple[list[float], list[float]]]:
-        """The series on that axis: x and y of each, by x."""
+    def on(self, clock: Clock) -> list[Line]:
+        """The series on that axis, each ordered by x."""
         read: dict[Axis, Callable[[_Series], list[float]]] = {
             "offset": lambda one: list(one.offset_s),
             "wall": lambda one: [at + clock.started_s for at in one.offset_s],
             "own": lambda one: list(one.own_s),
             "number": lambda one: list(one.number),
         }
-        return {name: _by_x(read[clock.axis](one), one.y) for name, one in self._series.items()}
+        return [
+            Line(series_id, one.name, suffix, *_by_x(read[clock.axis](one), one.y))
+            for (series_id, suffix), one in self._series.items()
+        ]
 
 
 def _by_x(x: list[float], y: array[float]) -> tuple[list[float], list[float]]:

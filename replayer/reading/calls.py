@@ -7,7 +7,17 @@ from typing import Final
 
 import msgspec
 
-from recorder.model import AnyEntry, Body, Closed, Headers, Request, Response, Resume, Sender
+from recorder.model import (
+    AnyEntry,
+    Body,
+    Closed,
+    FrameEntry,
+    Headers,
+    Request,
+    Response,
+    Resume,
+    Sender,
+)
 from recorder.redaction.codings import codings_of, decoded
 from recorder.wire.handshake import header_value
 
@@ -92,6 +102,9 @@ class Calls:
     def feed(self, entry: AnyEntry) -> list[Call]:
         """The calls that this entry ends: most often none."""
         self._last = entry
+        # Nearly all of a long recording, told at once.
+        if type(entry) is FrameEntry:
+            return []
         match entry:
             case Request():
                 over = self._end([entry.connection])

@@ -14,7 +14,7 @@ from recorder.model import Checkpoint
 from recorder.track.kinds import Part, objects_of, parse_pong, ping_uuids
 from replayer.reading.conversation import DataMessage, Item, kinds_of, parts_of
 from replayer.reading.lines import Line, line_of
-from replayer.reading.phrases import cut, excerpt, listed, plain_text, rssi_words, word
+from replayer.reading.phrases import cut, decimal, excerpt, listed, plain_text, rssi_words, word
 from replayer.reading.words import counted
 
 __all__ = ["Describer"]
@@ -173,7 +173,7 @@ class Describer:
             name = _mention(each.beacon_id, each.beacon_name, self._beacon_names, mentions.beacons)
             where = f" at {name or word(each.beacon_id)}"
         elif isinstance(latitude, int | float) and isinstance(longitude, int | float):
-            where = f" at {latitude:.5f}, {longitude:.5f}"
+            where = f" at {decimal(latitude, '.5f')}, {decimal(longitude, '.5f')}"
         rssi = f", rssi {words}" if (words := rssi_words(each.rssi)) else ""
         return f"{self._device(each, mentions)}{where}{rssi}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +12,7 @@ from recorder.wire.json_texts import JsonText, split
 
 __all__ = ["JsonPath"]
 
+_LITERAL: Final = re.compile(r"[\w-]+", re.ASCII)
 _decode: Final = msgspec.json.Decoder().decode
 
 
@@ -19,8 +21,9 @@ class JsonPath:
 
     def __init__(self, text: str) -> None:
         # It takes a tenth of a second to import, which only those pay who ask by a path.
-        from jsonpath import JSONPathEnvironment
+        from jsonpath import JSONPath, JSONPathEnvironment
         from jsonpath.exceptions import JSONPathError
+        from jsonpath.selectors import NameSelector
 
         self.text: Final = text
         self._error: Final = JSONPathError
@@ -36,8 +39,22 @@ class JsonPath:
                 " such as $.positions[?@.rssi < -80]"
             ) from exc
 
+        self._names: Final = [
+            f'"{segment.selectors[0].name}"'.encode()
+            for segment in (self._path.segments if isinstance(self._path, JSONPath) else ())
+            if len(segment.selectors) == 1
+            and isinstance(segment.selectors[0], NameSelector)
+            # Of others JSON may escape more than by \u.
+            and _LITERAL.fullmatch(segment.selectors[0].name)
+        ]
+
     def __repr__(self) -> str:
         return f"JsonPath({self.text!r})"
+
+    def may_be_in(self, payload: bytes) -> bool:
+        """Whether a match is possible, told without reading the payload: each name that the query
+        has alone in a step is then a key, spelled literally or with an escape."""
+        return b"\\u" in payload or all(name in payload for name in self._names)
 
     def found_in(self, payload: bytes) -> bool:
         """Whether any JSON text of a payload (most often it is one) has a match. Raises nothing."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from replayer.reading.words import printable
 
-__all__ = ["cut", "excerpt", "listed", "plain_text", "quoted", "rssi_words", "word"]
+__all__ = ["cut", "decimal", "excerpt", "listed", "plain_text", "quoted", "rssi_words", "word"]
 
 _LISTED: Final = 8
 """So many names stand in a line; the others are counted."""
@@ -36,7 +36,15 @@ def rssi_words(value: Any) -> str:
     if type(value) is not int and type(value) is not float:
         return ""
     # 128 to 255 are taken for unsigned bytes: the manual's section 3.6 calls -64 also 204.
-    return f"{value:g} ({value - 256:g} dBm)" if 128 <= value <= 255 else f"{value:g}"
+    return f"{value:g} ({value - 256:g} dBm)" if 128 <= value <= 255 else decimal(value, "g")
+
+
+def decimal(value: float, form: str) -> str:
+    """A number in that form of Python's; JSON has whole ones that are too large for it."""
+    try:
+        return format(value, form)
+    except OverflowError:
+        return cut(str(value))
 
 
 def listed(words: list[str], separator: str = ", ") -> str:

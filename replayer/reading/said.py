@@ -31,7 +31,7 @@ _PATHS: Final = {
 """Which objects a path below the API's answers with (manual section 4)."""
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
+class Said(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One object. ``kind`` is ``devices``, ``beacons``, ``positions`` or ``events``, ``text`` its
     JSON as it came.
 
@@ -67,14 +67,52 @@ def objects_said(entries: Iterable[AnyEntry]) -> Iterator[Said]:
             yield from _of_call(over.pop(0))
         match item:
             case DataMessage():
-                for part in parts_of(item):
-                    if part.kind in _KINDS:
-                        yield from _each(part.kind, objects_of(part), item, "socket")
+                for kind, texts in _told(item):
+                    yield from _each(kind, texts, item, "socket")
             case Checkpoint():
                 for kind in OBJECT_KINDS:
                     yield from _each(kind, getattr(item, kind), item, "checkpoint")
     for call in [*over, *fold.finish()]:
         yield from _of_call(call)
+
+
+class _Told(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A message of one kind, as nearly all are: objects under one key."""
+
+    positions: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+    devices: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+    beacons: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+    events: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+
+
+_decode_told: Final = msgspec.json.Decoder(_Told).decode
+
+
+def _told(message: DataMessage) -> list[tuple[str, list[msgspec.Raw]]]:
+    """The objects in a message, by kind, in order."""
+    if message.sender != "server" or message.opcode != "text":
+        return []
+    try:
+        told = _decode_told(message.payload)
+        if not message.payload.isascii():
+            # What a decoder skips it does not check.
+            message.payload.decode("utf-8")
+    except (ValueError, RecursionError):
+        pass
+    else:
+        found = [
+            (kind, texts)
+            for kind, texts in (
+                ("positions", told.positions),
+                ("devices", told.devices),
+                ("beacons", told.beacons),
+                ("events", told.events),
+            )
+            if texts is not msgspec.UNSET
+        ]
+        if len(found) == 1:
+            return found
+    return [(part.kind, objects_of(part)) for part in parts_of(message) if part.kind in _KINDS]
 
 
 def _each(

@@ -83,8 +83,10 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     def may_take(self, message: DataMessage) -> bool:
         """Whether the line of this message may be meant: what can be told before it is put into
         words."""
-        return self._takes_head(message) and (
-            not self.texts or any(text in message.payload for text in self.texts)
+        return (
+            self._takes_head(message)
+            and (not self.texts or any(text in message.payload for text in self.texts))
+            and (not self.paths or any(path.may_be_in(message.payload) for path in self.paths))
         )
 
     def _takes_head(self, one: Line | DataMessage) -> bool:

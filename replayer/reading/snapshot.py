@@ -37,6 +37,8 @@ class DeviceRow(msgspec.Struct, frozen=True, kw_only=True):
     battery: str
     beacon: frozenset[str]
     """Id and name of the beacon that it is at."""
+    is_from_position: bool
+    """Whether no object of its own was told of it, but a position alone."""
 
 
 class BeaconRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,6 +184,7 @@ class Snapshot:
             battery=_plain(own.battery_level)
             or _plain(_fields(bytes(position.attributes)).battery_level),
             beacon=frozenset(one for one in (beacon_id, beacon) if one),
+            is_from_position=device_id not in self._own,
         )
 
 

@@ -65,7 +65,10 @@ def fields_schema(fields: dict[str, Field], objects: int) -> Schema:
     """What is said of objects that have these fields: one is required that each of ``objects``
     had."""
     schema: Schema = {
-        "properties": {name: schema_of(field.shape) for name, field in fields.items()}
+        # AsyncAPI's parser takes a property of the name `$ref` for a reference, and fails.
+        "properties": {
+            name: schema_of(field.shape) for name, field in fields.items() if name != "$ref"
+        }
     }
     required = [name for name, field in fields.items() if field.present == objects]
     if required:

@@ -78,7 +78,10 @@ def without_times(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_form_has_the_same_rows(recording: Path, command: str) -> None:
+def test_every_form_has_the_same_rows(
+    recording: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("replayer.commands.measuring.output_columns", lambda: 80)
     found = [
         json.loads(line) for line in run_here(command, recording, "--json").stdout.splitlines()
     ]
@@ -93,7 +96,9 @@ def test_every_form_has_the_same_rows(recording: Path, command: str) -> None:
                 assert row[name] == value
     lines = run_here(command, recording).stdout.splitlines()
     assert lines[0].split()[0] == "time"
-    assert len(lines) > len(found)
+    gaps = [int(line.split()[-2]) - 1 for line in lines if line.endswith(" windows")]
+    assert len(lines) + sum(gaps) > len(found)
+    assert bool(gaps) == (command == "rate")
     assert all(len(line) <= 80 for line in lines)
 
 
@@ -275,6 +280,126 @@ def test_without_matplotlib_the_extra_is_named(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     result = run_here("rssi", recording, "--plot", "a.png")
     assert "pip install 'tracktape[plot]'" in str(result.exception)
+
+
+def test_names_are_whole_where_there_is_room_and_cut_where_there_is_none(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "a device with a name of thirty-nine let"
+    heard = told("positions", position(1, deviceId=1, deviceName=name, latitude=1, longitude=1))
+    path = write(tmp_path / "a.track.jsonl", [heard])
+    columns = 200
+    monkeypatch.setattr("replayer.commands.measuring.output_columns", lambda: columns)
+    for command in ("rssi", "track"):
+        assert name in run_here(command, path).stdout
+    columns = 80
+    for command in ("rssi", "track"):
+        assert f"{name[:17]}…" in run_here(command, path).stdout
+    # The wall clock takes its room from names, not from what stands behind.
+    lines = run_here("pings", recording, "--wall").stdout.splitlines()
+    assert [line.split()[-1] for line in lines[1:3]] == ["answered", "unanswered"]
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_the_way_of_a_device_that_has_only_an_id(tmp_path: Path) -> None:
+    heard = [
+        told("positions", position(number, deviceId=7, latitude=1, longitude=1 + number / 1e5))
+        for number in range(2)
+    ]
+    result = run_here("track", write(tmp_path / "a.track.jsonl", heard))
+    assert result.exception is None
+    assert "7: 1.1 m in all\n" in result.stdout
+
+
+def namesakes(path: Path) -> Path:
+    """Two devices of one name, side by side."""
+    return write(
+        path,
+        [
+            told(
+                "positions",
+                position(
+                    number,
+                    deviceId=7 + number % 2,
+                    deviceName="Käthe",
+                    latitude=1 + number % 2,
+                    longitude=1 + number / 1e5,
+                    attributes={"batteryLevel": 90 - 50 * (number % 2)},
+                ),
+                at=number,
+            )
+            for number in range(4)
+        ],
+    )
+
+
+@pytest.mark.parametrize("command", ["rssi", "battery", "track"])
+def test_a_name_that_several_devices_have_is_said(tmp_path: Path, command: str) -> None:
+    path = namesakes(tmp_path / "a.track.jsonl")
+    result = run_here(command, path, "--device", "Käthe", "--json")
+    assert len(result.stdout.splitlines()) == 4
+    assert "2 devices are called Käthe, and all are here: choose one by its id, 7, 8\n" in (
+        result.stderr
+    )
+    assert "are called" not in run_here(command, path, "--device", "7").stderr
+
+
+def test_devices_of_one_name_are_drawn_apart(tmp_path: Path) -> None:
+    path = namesakes(tmp_path / "a.track.jsonl")
+    for command, suffix in (("track", ""), ("battery", " (positions)")):
+        run_here(command, path, "--plot", tmp_path / f"{command}.svg")
+        texts = labels(tmp_path / f"{command}.svg")
+        assert {f"Käthe (7){suffix}", f"Käthe (8){suffix}"} <= set(texts)
+    lines = run_here("track", path).stdout.splitlines()
+    assert lines[-2:] == ["Käthe (7): 2.2 m in all", "Käthe (8): 2.2 m in all"]
+
+
+def test_a_beacon_of_several_that_share_a_name_is_said(tmp_path: Path) -> None:
+    beacons = [{"id": number, "name": "gate", "batteryLevel": 5} for number in (1, 2)]
+    path = write(tmp_path / "a.track.jsonl", [told("beacons", *beacons)])
+    assert "2 beacons are called gate" in run_here("battery", path, "--beacon", "gate").stderr
+
+
+@pytest.mark.parametrize(("command", "what"), [("rssi", "rssi"), ("battery", "battery level")])
+def test_what_is_no_number_cannot_be_drawn(tmp_path: Path, command: str, what: str) -> None:
+    for number, value in enumerate(('"x"', "1e300")):
+        text = b'{"positions":[{"id":1,"deviceId":1,"rssi":%b,"attributes":{"batteryLevel":%b}}]}'
+        text = text % (value.encode(), value.encode())
+        path = write(tmp_path / f"{number}.track.jsonl", [frame("server", text)])
+        result = run_here(command, path, "--plot", tmp_path / "a.svg")
+        assert isinstance(result.exception, NothingLearnt)
+        assert f"no {what} is a number that can be drawn" in str(result.exception)
+    assert "left out of the picture: 1 value too large to be drawn" in result.stderr
+
+
+def test_what_is_torn_is_said_also_where_nothing_was_found(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.track.jsonl", session())
+    path.write_bytes(path.read_bytes()[:-20])
+    result = run_here("battery", path)
+    assert isinstance(result.exception, NothingLearnt)
+    assert f"{path} is torn: " in result.stderr
+
+
+def test_a_row_is_one_line_however_its_values_were_broken(tmp_path: Path) -> None:
+    text = b'{"positions":[{"id":1,"deviceId":1,"rssi":[1,\n2],"latitude":[\n1]}]}'
+    path = write(tmp_path / "a.track.jsonl", [frame("server", text)])
+    for command in ("rssi", "track"):
+        (line,) = run_here(command, path, "--json").stdout.splitlines()
+        json.loads(line)
+
+
+def test_a_table_for_programs_is_safe_at_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evil = told("positions", position(1, deviceId=1, deviceName="\x1b[31m", fixTime="\x1b[2J"))
+    path = write(tmp_path / "b.track.jsonl", [evil])
+    assert "\x1b[31m" in run_here("rssi", path, "--format", "csv").stdout
+    monkeypatch.setattr(
+        "click.testing._NamedTextIOWrapper.isatty", lambda self: True, raising=False
+    )
+    shown = run_here("rssi", path, "--format", "csv").stdout
+    assert "\x1b" not in shown
+    assert "\\x1b[31m" in shown
 
 
 def test_names_from_a_recording_reach_no_terminal_as_they_are(tmp_path: Path) -> None:

@@ -137,3 +137,15 @@ def test_a_device_is_called_by_id_name_or_unique_id(wanted: str) -> None:
     assert [one.position_id for one in joined if Choice(device=wanted).takes(one)] == [7]
     assert [one.position_id for one in joined if Choice(beacon="room").takes(one)] == [7]
     assert [one.position_id for one in joined if Choice(beacon="5").takes(one)] == [7]
+
+
+def test_a_device_without_a_name_of_its_own_has_the_one_that_its_positions_tell() -> None:
+    found = [
+        ("devices", {"id": 1, "uniqueId": "u"}),
+        ("positions", position(1, deviceId=1, deviceName="cart")),
+    ]
+    join = Join()
+    (one,) = join.through(tellings(found))
+    assert one.device is not None
+    assert (one.device.name, one.device.unique_id) == ("cart", "u")
+    assert [each.id for each in join.called("cart")] == [1]

@@ -201,6 +201,15 @@ def test_a_recording_without_entries_is_described_too(tmp_path: Path) -> None:
     ]
 
 
+def test_a_request_without_a_response_is_counted_in_words(tmp_path: Path) -> None:
+    asked = Request(
+        offset_ns=0, connection=1, exchange=1, method="GET", target="/api/devices", headers=[]
+    )
+    opened = Open(offset_ns=0, connection=1, leg="client")
+    page = info(write(tmp_path / "a", [opened, asked]))
+    assert "  HTTP        1 without a response\n" in page
+
+
 def test_names_that_would_drive_a_terminal_are_escaped(tmp_path: Path) -> None:
     entries = [
         Open(offset_ns=0, connection=1, leg="upstream", url="wss://x/\x1b[2J"),

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recorder.model import AnyEntry, FrameEntry
-from recorder.track.kinds import quick_kind, read_message
+from recorder.track.kinds import objects_of, quick_kind, read_message
 from recorder.wire.frames import Frame, Opcode
 from recorder.wire.json_texts import JsonText, split
 from recorder.wire.messages import Message, MessageAssembler
 from replayer.reading.conversation import DataMessage, converse
+from replayer.reading.said import objects_said
 from replayer.reading.statistics import gather
 from tests.profiles import examples
-from tests.replayer.recordings import header
+from tests.replayer.recordings import frame, header
 from tests.replayer.traffic import proxied, rude
 
 TEXTS = st.sampled_from(
@@ -62,6 +63,42 @@ def test_counting_at_once_counts_as_counting_one_by_one(
     assert quick == slow
     none = gather(header(), shown, selected=lambda message: False)
     assert none == msgspec.structs.replace(slow, messages=[], rate=None)
+
+
+TOLD = st.sampled_from(
+    [
+        b'{"positions":[{"id":1},{"id":1.50}]}',
+        b' {"devices" : [ {"id":1} ] }\n',
+        b'{"positions":[{"id":1}]}~{"devices":[{"id":2}]}',
+        b'{"positions":[{"id":1}],"positions":[{"id":2}]}',
+        b'{"positions":[{"id":1}],"devices":[{"id":2}]}',
+        b'{"\\u0070ositions":[{"id":1}]}',
+        b'{"beacons":[{"name":"\xff"}]}',
+        b'{"beacons":[{"name":"\xc3\xbc"}]}',
+        b'{"events":[null,1,[]]}',
+        b'{"events":{}}',
+        b'{"events":[]}x',
+        b'{"status":[{"id":1}]}',
+        b"{}",
+    ]
+)
+
+
+@given(st.lists(TOLD | TEXTS.map(lambda text: text.encode("utf-8")), max_size=3).map(b"".join))
+@settings(max_examples=examples(200))
+@example(b'{"positions":[{"id":1}],"devices":[{"id":2}]}')
+@example(b'{"beacons":[{"name":"\xff"}]}')
+@example(b'{"\\u0070ositions":[{"id":1}]}')
+def test_objects_are_those_of_the_parts_of_a_message(payload: bytes) -> None:
+    expected = [
+        (part.kind, bytes(one))
+        for part in read_message(payload)
+        if part.kind in ("positions", "devices", "beacons", "events")
+        for one in objects_of(part)
+    ]
+    found = objects_said([frame("server", payload)])
+    assert [(one.kind, one.text) for one in found] == expected
+    assert list(objects_said([frame("client", payload)])) == []
 
 
 FRAMES = st.builds(

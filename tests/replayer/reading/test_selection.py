@@ -463,6 +463,14 @@ def test_a_wrong_option_is_a_usage_error_that_says_what_was_expected(
         ("$.positions[?@.beaconName == 'd\"']", b'{"positions":[{"beaconName":"d\\""}]}', True),
         ("$.a", b'{"a":null}', True),
         ("$.a", b'{"a":"\\ud800"}', True),
+        ("$.a", b'{"\\u0061":1}', True),
+        ("$.a.b", b'{"a":{"\\u0062":1}}', True),
+        ("$['a/b']", b'{"a\\/b":1}', True),
+        ("$['\xfc']", '{"ü":1}'.encode(), True),
+        ("$['a','b']", b'{"b":1}', True),
+        ("$..c", b'{"b":{"c":1}}', True),
+        ("$[?!@.c]", b'{"b":{}}', True),
+        ("$.positions[?@.rssi == $.x]", b'{"positions":[{"a":1}]}', True),
         ("$.a", b"[" * 5000 + b"]" * 5000, False),
         ("$.a", b"hello", False),
         ("$[?length(@) > 1]", b'["a","ab"]', True),
@@ -470,9 +478,20 @@ def test_a_wrong_option_is_a_usage_error_that_says_what_was_expected(
 )
 def test_what_a_path_finds(path: str, payload: bytes, is_found: bool) -> None:
     assert JsonPath(path).found_in(payload) == is_found
+    assert JsonPath(path).may_be_in(payload) or not is_found
+
+
+def test_a_payload_without_a_name_of_the_path_is_not_read() -> None:
+    path = JsonPath("$.positions[?@.rssi < -80].beaconName")
+    assert not path.may_be_in(b'{"devices":[{"name":"positions"}]}')
+    assert path.may_be_in(b'{"positions":[{"beaconName":"a"}]}')
 
 
 @settings(max_examples=examples(50))
-@given(st.binary(max_size=60) | payloads, st.sampled_from(["$", "$..*", "$.a.b", "$[?@.x == 1]"]))
+@given(
+    st.binary(max_size=60) | payloads,
+    st.sampled_from(["$", "$..*", "$..name", "$.devices", "$[?@.x == 1]"]),
+)
 def test_a_path_takes_any_payload(payload: bytes, path: str) -> None:
-    JsonPath(path).found_in(payload)
+    query = JsonPath(path)
+    assert query.may_be_in(payload) or not query.found_in(payload)

@@ -253,6 +253,15 @@ def test_a_device_selects_by_name_or_id(recording: Path, device: str) -> None:
     assert shown_seconds(show(recording, *only)) == [1.300]
 
 
+@pytest.mark.parametrize("form", ["line", "jsonl"])
+def test_a_number_that_no_float_holds_is_shown(tmp_path: Path, form: str) -> None:
+    huge = b"9" * 400
+    payload = b'{"positions":[{"latitude":%b,"longitude":1,"rssi":%b}]}' % (huge, huge)
+    path = write(tmp_path / "a", [frame("server", payload)])
+    assert "device ? at 999" in show(path, "--format", form)
+    assert show(path, "--at", "end", "--format", form) == ""
+
+
 @pytest.mark.parametrize(
     ("payload", "device", "is_shown"),
     [
@@ -268,6 +277,29 @@ def test_a_device_selects_by_name_or_id(recording: Path, device: str) -> None:
 def test_what_a_device_selects(tmp_path: Path, payload: bytes, device: str, is_shown: bool) -> None:
     path = write(tmp_path / "a", [frame("server", payload)])
     assert bool(show(path, "--device", device)) == is_shown
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--device", "nobody"], "nothing to show: of 3 lines the filters took none"),
+        (["--to", "0"], "nothing to show: what was asked for holds no message"),
+        (["--kind", "open", "--connection", "9"], "of 3 lines the filters took none"),
+    ],
+)
+def test_that_nothing_is_shown_is_said(tmp_path: Path, options: list[str], said: str) -> None:
+    entries = [frame("server", b"{}", at=at) for at in (1, 2)]
+    path = write(tmp_path / "a", [*entries, Note(offset_ns=3_000_000, text="x")])
+    result = CliRunner().invoke(show_command, [str(path), *options])
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert said in result.stderr
+    assert CliRunner().invoke(show_command, [str(path), "--text", "{}"]).stderr == ""
+
+
+def test_that_a_recording_is_empty_is_said(tmp_path: Path) -> None:
+    result = CliRunner().invoke(show_command, [str(write(tmp_path / "a", []))])
+    assert "nothing to show: the recording holds no message" in result.stderr
 
 
 def test_times_select_both_ends_included(recording: Path) -> None:

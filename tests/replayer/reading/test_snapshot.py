@@ -40,7 +40,7 @@ AT_TWO_SECONDS = """\
 device  5  cart: online, at door, rssi 204 (-52 dBm), battery 100.0, updated 2020-02-26T16:05:26.469+0000
 device  6  lift: unknown, at 49.10, 10.0, rssi -64, battery 7
 device  7  without a name: nothing told
-device  9  stray: at gate
+device  9  stray: position only, at gate
 beacon 31  door
 beacon 32  gate
 """  # noqa: E501
@@ -203,6 +203,34 @@ def test_messages_are_not_selected_at_a_moment(recording: Path, options: list[st
     result = CliRunner().invoke(show_command, [str(recording), "--at", "1", *options])
     assert result.exit_code == 2
     assert "only --device and --beacon go with it" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("option", ["--all", "--all-legs"])
+def test_entries_are_not_selected_at_a_moment(recording: Path, option: str) -> None:
+    result = CliRunner().invoke(show_command, [str(recording), "--at", "1", option])
+    assert result.exit_code == 2
+    assert "not entries: leave out --all" in " ".join(result.output.split())
+
+
+def test_a_device_that_only_positions_speak_of_is_told_apart(recording: Path) -> None:
+    only = ("--at", "2", "--device", "9", "--format")
+    assert "position only" in show(recording, *only, "table").splitlines()[1]
+
+
+def test_that_there_is_nothing_to_show_is_said(recording: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(show_command, [str(recording), "--at", "2", "--device", "nobody"])
+    assert result.stdout == ""
+    assert "of 4 devices and 2 beacons known then none was asked for" in result.stderr
+    empty = write(tmp_path / "a", [])
+    result = CliRunner().invoke(show_command, [str(empty), "--at", "end"])
+    assert "no device and no beacon was known then" in result.stderr
+
+
+def test_what_is_torn_is_said(recording: Path, tmp_path: Path) -> None:
+    torn = tmp_path / "torn"
+    torn.write_bytes(recording.read_bytes()[:-50])
+    result = CliRunner().invoke(show_command, [str(torn), "--at", "end"])
+    assert f"{torn} is torn: " in result.stderr
 
 
 def test_an_untimed_recording_has_only_an_end(tmp_path: Path) -> None:

@@ -167,12 +167,14 @@ def test_it_listens_for_as_long_as_asked(site: Site) -> None:
 # What keeps it from a verdict
 
 
-def test_a_lost_socket_is_an_error_unless_drift_was_seen(site: Site) -> None:
-    arguments = (site.contract, "--url", site.url)
+def test_a_lost_socket_is_an_error_unless_drift_was_seen(site: Site, tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    arguments = (site.contract, "--url", site.url, "--junit", report)
     with site.suffering(fault="close", code=1011, after=MESSAGES - 1):
         with pytest.raises(ConnectionLost) as lost:
             verify(*arguments)
         assert lost.value.exit_code == Exit.CONNECTION_LOST
+        assert 'failures="0"' in report.read_text("utf-8")
         httpx.post(
             f"{site.url}/__admin/faults",
             json={"fault": "field-retyped", "key": "deviceId", "kinds": ["positions"]},

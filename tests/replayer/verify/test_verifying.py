@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recorder.backend import Backend
-from recorder.capture import CaptureOptions, Outcome
+from recorder.capture import Capture, CaptureOptions, Outcome
 from recorder.live_recording import LiveRecording
 from recorder.login import Exchanges, TrackHttp
 from recorder.model import Body, Bytes, Entry, FrameEntry, MessageEntry, Request
@@ -22,7 +22,7 @@ from recorder.tap import TapStream
 from recorder.tapped_socket import TappedSocket
 from recorder.wire.frames import Frame, Opcode
 from replayer.contract.model import Answer, Call, Contract, Field, Shape
-from replayer.verifying import ReadOnlySink, Visit, lists_of, visit_recording
+from replayer.verifying import ReadOnlySink, lists_of, visit_recording
 from tests.profiles import examples
 from tests.recorder.scripted import (
     CREDENTIALS,
@@ -225,8 +225,12 @@ async def visit(
 ) -> tuple[Outcome, list[Entry]]:
     path = folder / "visit.track.jsonl"
     made = visit_recording(path, backend, lists)
-    going = Visit(
-        backend, CREDENTIALS, made.sink, CaptureOptions(rest=lists, **options), tls=NO_TLS
+    going = Capture(
+        backend,
+        CREDENTIALS,
+        made.sink,
+        CaptureOptions(rest=lists, rest_may_refuse=True, **options),
+        tls=NO_TLS,
     )
     try:
         outcome = await going.run()

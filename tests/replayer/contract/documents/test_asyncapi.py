@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from replayer.contract.documents import asyncapi
-from replayer.contract.model import Contract, Message, Shape
+from replayer.contract.model import Contract, Field, Message, Shape
 from tests.processes import clean_environment
 from tests.programs import NODE_MODULES, require_node
 from tests.replayer.contract.documents.contracts import contracts, imported, learnt
@@ -47,7 +47,9 @@ def problems(documents: list[bytes]) -> list[list[dict[str, Any]]]:
 def test_documents_are_valid_and_a_wrong_one_is_told(tmp_path: Path) -> None:
     contract, _, _ = imported(tmp_path, "browser.har")
     kinds = ("", "ping", "pong", "a+b", "a-b", "ä", "$ref", "__proto__")
-    odd = {kind: Message(seen=1, shape=Shape()) for kind in kinds}
+    fields = {name: Field(present=1, shape=Shape()) for name in ("$ref", "required", "type")}
+    shape = Shape(seen=1, types={"object": 1}, fields=fields)
+    odd = {kind: Message(seen=1, shape=shape) for kind in kinds}
     some = msgspec.structs.replace(contract, messages={**contract.messages, **odd})
     wrong = asyncapi(Contract(tool="a test")).replace(b'"action": "receive"', b'"action": "hear"')
     right, told = problems([asyncapi(some), wrong])
