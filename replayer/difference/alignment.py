@@ -7,6 +7,9 @@ what is about the same device, last what is alike. A step is a longest common su
 (Hunt and Szymanski 1977), so that what was put in is one statement more and not all of them others.
 What is behind the last statement that means the same waits for what comes next. A window begins
 small and grows while it finds little: most differences are small, and the largest window costs.
+Where a full window has nothing that means the same, half of it is given away by a guess, and
+remembered by its digests: if it comes on the other side later, that one is behind, and goes on
+alone until it has caught up.
 """
 
 from __future__ import annotations
@@ -34,6 +37,12 @@ _FIRST_WINDOW: Final = 16
 _GROWTH: Final = 4
 _NEAR: Final = 32
 """Of what is there many times the n-th is paired with the n-th of the other side or one as near."""
+
+_REMEMBERED: Final = 32_768
+"""So many statements of each side that were given away by a guess are known again."""
+
+_AGAIN: Final = 4
+"""Of a side that is behind a quarter of a window was said before, or more."""
 
 _MAX_IDS: Final = 65_536
 _ALIKE_TRIED: Final = 4
@@ -118,6 +127,12 @@ class LaneAligner:
         self._a: deque[Statement] = deque()
         self._b: deque[Statement] = deque()
         self._bytes = {"a": 0, "b": 0}
+        self._passed: dict[Side, dict[bytes, None]] = {"a": {}, "b": {}}
+        self._behind: Side | None = None
+        self._given_up: tuple[Side, Statement] | None = None
+        self.guessed_from: tuple[Side, Statement] | None = None
+        """The first one for which a counterpart may stand where it was not looked for, since a
+        window was full of what has none."""
 
     def held(self, side: Side) -> int:
         """How many statements of a side wait."""
@@ -127,6 +142,8 @@ class LaneAligner:
         """Take one more; give the pairs that are settled. To be iterated to its end."""
         (self._a if side == "a" else self._b).append(statement)
         self._bytes[side] += len(statement.data)
+        if self._given_up is not None and self._given_up[0] != side:
+            self.guessed_from = self.guessed_from or self._given_up
         while self._a and self._b:
             if self._same(self._a[0], self._b[0]):
                 yield self._taken(1, 1, same=True)
@@ -135,7 +152,9 @@ class LaneAligner:
             else:
                 return
         if self._is_over(side):
-            # The other side says nothing here.
+            # The other side says nothing here, yet.
+            first = (self._a if side == "a" else self._b)[0]
+            self._given_up = self._given_up or (side, first)
             half = max(1, self.held(side) // 2)
             for _ in range(half):
                 yield self._taken(*((1, 0) if side == "a" else (0, 1)))
@@ -146,6 +165,8 @@ class LaneAligner:
             yield from self._settle(last=True)
 
     def _is_full(self) -> bool:
+        if self._behind is not None:
+            return self._is_over(self._behind)
         return (
             min(len(self._a), len(self._b)) >= self._wanted
             or self._is_over("a")
@@ -177,9 +198,16 @@ class LaneAligner:
                 self._wanted = min(self._wanted * _GROWTH, self._window)
                 return
             self._wanted = min(_FIRST_WINDOW, self._window)
-        pairs = same
-        for meaning in (self._identity, self._about):
-            pairs = self._between(pairs, a, b, meaning)
+        self._behind = None if last or same else self._who_is_behind(a, b)
+        if self._behind is not None:
+            for one in a if self._behind == "a" else b:
+                self._remember(self._behind, one)
+                yield self._taken(*((1, 0) if self._behind == "a" else (0, 1)))
+            return
+        pairs = self._between(same, a, b, self._identity)
+        if not last and not same and len(pairs) * 2 < min(len(a), len(b)):
+            self.guessed_from = self.guessed_from or ("a", a[0])
+        pairs = self._between(pairs, a, b, self._about)
         pairs = self._resembling(pairs, a, b)
         stop_a, stop_b = len(a), len(b)
         if not last:
@@ -188,6 +216,10 @@ class LaneAligner:
                 stop_a, stop_b = same[-1][0] + 1, same[-1][1] + 1
             else:
                 stop_a, stop_b = _half_of(pairs, len(a), len(b))
+                for one in a[:stop_a]:
+                    self._remember("a", one)
+                for one in b[:stop_b]:
+                    self._remember("b", one)
         for at_a, at_b in [*pairs, (stop_a, stop_b)]:
             if at_a > stop_a or at_b > stop_b:
                 at_a, at_b = stop_a, stop_b
@@ -198,6 +230,22 @@ class LaneAligner:
             if at_a < stop_a and at_b < stop_b:
                 is_same = self._same(a[at_a], b[at_b])
                 yield self._taken(1, 1, same=is_same)
+
+    def _remember(self, side: Side, one: Statement) -> None:
+        passed = self._passed[side]
+        passed[one.digest] = None
+        if len(passed) > _REMEMBERED:
+            del passed[next(iter(passed))]
+
+    def _who_is_behind(self, a: list[Statement], b: list[Statement]) -> Side | None:
+        """The side that says now what the other one has said before; None if none does."""
+        again_a = sum(one.digest in self._passed["b"] for one in a)
+        again_b = sum(one.digest in self._passed["a"] for one in b)
+        if again_a > again_b and again_a * _AGAIN >= len(a):
+            return "a"
+        if again_b > again_a and again_b * _AGAIN >= len(b):
+            return "b"
+        return None
 
     def _seen(self, side: Side, ids: Sequence[IdOf | str]) -> tuple[Hashable, ...]:
         return tuple(ids) if self._ids is None else self._ids.seen_from_b(side, ids)

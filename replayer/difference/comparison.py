@@ -71,7 +71,9 @@ class OneSided(msgspec.Struct, frozen=True, kw_only=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """The answer. ``undecided`` is where a side has nothing to compare. ``same`` counts pairs that
     mean the same, ``changed`` those that do not; ``more_changes`` are at places beyond
-    :data:`MAX_GROUPS`. PINGs are counted beside: how many there are is a matter of time."""
+    :data:`MAX_GROUPS`. PINGs are counted beside: how many there are is a matter of time.
+    ``guessed_from`` is a statement of ``guessed_side`` from which on more than a window has no
+    counterpart, so that what belongs together there is a guess; None if all of it is certain."""
 
     verdict: Literal["same", "different", "undecided"]
     statements_a: int
@@ -84,6 +86,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     more_changes: int
     one_sided: list[OneSided]
     more_one_sided: int
+    guessed_from: Where | None = None
+    guessed_side: Side | None = None
 
 
 def compare(
@@ -146,6 +150,8 @@ class _Fold:
         verdict: Literal["same", "different", "undecided"] = "different" if differs else "same"
         if not (self._counts["a"] and self._counts["b"]):
             verdict = "undecided"
+        guesses = [lane.guessed_from for lane in self._lanes.values()]
+        guess = next((one for one in guesses if one is not None), None)
         return Comparison(
             verdict=verdict,
             statements_a=self._counts["a"],
@@ -158,6 +164,8 @@ class _Fold:
             more_changes=self._more_changes,
             one_sided=list(self._one_sided.values()),
             more_one_sided=self._more_one_sided,
+            guessed_side=None if guess is None else guess[0],
+            guessed_from=None if guess is None else _where(guess[1]),
         )
 
     def _lane(self, lane: Lane) -> LaneAligner:

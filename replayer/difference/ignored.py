@@ -44,9 +44,12 @@ class Ignored:
         return bool(self._pointers or self._paths)
 
     def left_of(self, value: Any) -> Any:
-        """The value without what is ignored; it is changed in place."""
+        """The value without what is ignored; it is changed in place. Raises RecursionError where a
+        path looks into a value that is nested too deeply."""
         # All are found before any is taken out, so that a filter sees the value as it came.
         found = [list(match.parts) for path in self._paths for match in path.finditer(value)]
+        if [] in found:
+            return IGNORED
         for tokens in self._pointers:
             _take_out(value, tokens)
         for parts in found:

@@ -109,10 +109,9 @@ class Statement:
     def value(self) -> Any:
         """Its value, without what is ignored. JSON that cannot be compared as such is a string."""
         try:
-            value = read_json(self.data)
+            return self._settings.ignored.left_of(read_json(self.data))
         except (ValueError, RecursionError):
             return self.data.decode("utf-8", "backslashreplace")
-        return self._settings.ignored.left_of(value)
 
     @property
     def digest(self) -> bytes:

@@ -18,19 +18,24 @@ from replayer.export.tables import Row
 __all__ = ["csv_field", "csv_lines", "csv_text"]
 
 _QUOTED: Final = re.compile(r'[",\r\n]|\A\s|\s\Z|\A\Z')
+_MAY_BE_QUOTED: Final = b'"[{'
+"""What strings, lists and objects begin with. All else is digits or a word."""
 _read_string: Final = msgspec.json.Decoder(str).decode
 
 
 def csv_lines(names: Sequence[str], rows: Iterable[Row]) -> Iterator[bytes]:
     """The bytes of the file, line by line. Raises what ``rows`` raise."""
-    yield _line(map(_quoted, names))
+    yield _line([_quoted(name) for name in names])
     for row in rows:
-        yield _line(csv_field(row.get(name)) for name in names)
+        yield _line([csv_field(row.get(name)) for name in names])
 
 
 def csv_field(value: bytes | None) -> str:
     """A JSON text as a field, quoted where that is needed."""
-    return "" if value is None or value == b"null" else _quoted(csv_text(value))
+    if value is None or value == b"null":
+        return ""
+    text = csv_text(value)
+    return _quoted(text) if value[0] in _MAY_BE_QUOTED else text
 
 
 def csv_text(value: bytes) -> str:
@@ -48,5 +53,5 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
-def _line(fields: Iterable[str]) -> bytes:
+def _line(fields: list[str]) -> bytes:
     return (",".join(fields) + "\r\n").encode("utf-8", "backslashreplace")

@@ -8,12 +8,12 @@ begins with, as such names are those of columns of ours; so no two values share 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
-__all__ = ["MAX_DEPTH", "cells", "is_object"]
+__all__ = ["MAX_DEPTH", "cells"]
 
 MAX_DEPTH: Final = 8
 """Objects nested deeper than that stay JSON texts."""
@@ -21,34 +21,38 @@ MAX_DEPTH: Final = 8
 _read_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def is_object(text: bytes) -> bool:
-    """Whether a JSON text is an object."""
-    return text[:1] == b"{"
-
-
-def cells(text: bytes, *, whole: bool = False) -> Iterator[tuple[str, bytes]]:
+def cells(text: bytes, *, whole: bool = False) -> dict[str, bytes]:
     """Column and JSON text of each value of the object ``text``, in its order. Lists and empty
     objects stand as JSON texts. With ``whole`` an object that is flattened comes first as a whole,
     under its own name.
 
     Raises ValueError, and RecursionError, where it cannot be read as an object.
     """
-    for key, value in _read_members(text).items():
-        name = _escaped(key)
-        yield from _cells(f"\\{name}" if name.startswith("_") else name, value, 1, whole=whole)
+    found: dict[str, bytes] = {}
+    _flatten(found, "", _read_members(text), 1, whole=whole)
+    return found
 
 
-def _cells(
-    name: str, value: msgspec.Raw, depth: int, *, whole: bool
-) -> Iterator[tuple[str, bytes]]:
-    text = bytes(value).strip()
-    members = _read_members(text) if is_object(text) and depth < MAX_DEPTH else None
-    if not members or whole:
-        yield name, text
-    for key, each in (members or {}).items():
-        # Only what stands at the top is kept whole: its parts are in it.
-        yield from _cells(f"{name}.{_escaped(key)}", each, depth + 1, whole=False)
+def _flatten(
+    found: dict[str, bytes],
+    prefix: str,
+    members: dict[str, msgspec.Raw],
+    depth: int,
+    *,
+    whole: bool,
+) -> None:
+    for key, value in members.items():
+        name = _column(prefix, key)
+        text = bytes(value).strip()
+        inner = _read_members(text) if text[:1] == b"{" and depth < MAX_DEPTH else None
+        if not inner or whole:
+            found[name] = text
+        if inner:
+            # Only what stands at the top is kept whole: its parts are in it.
+            _flatten(found, f"{name}.", inner, depth + 1, whole=False)
 
 
-def _escaped(key: str) -> str:
-    return key if key.isidentifier() else key.replace("\\", "\\\\").replace(".", "\\.")
+@lru_cache(maxsize=4096)
+def _column(prefix: str, key: str) -> str:
+    name = key if key.isidentifier() else key.replace("\\", "\\\\").replace(".", "\\.")
+    return f"\\{name}" if not prefix and name.startswith("_") else prefix + name

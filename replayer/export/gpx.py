@@ -24,6 +24,8 @@ __all__ = ["GpxExport"]
 
 _EPOCH: Final = datetime(1970, 1, 1)
 _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MAX_ZEROS: Final = 400
+"""So many a number may begin with, hardly more than the least one that a float tells from 0."""
 _GAP: Final = b"</trkseg>\n<trkseg>\n"
 
 
@@ -114,8 +116,12 @@ def _time(at_ns: int) -> str:
 
 
 def _decimal(text: str) -> str:
-    """A JSON number as XML has decimals: without an exponent."""
-    return text if "e" not in text.lower() else f"{Decimal(text):f}"
+    """A JSON number that a float holds as XML has decimals: without an exponent."""
+    if "e" not in text.lower():
+        return text
+    exact = Decimal(text)
+    # Else a few bytes could ask for a gigabyte of zeros; nothing so small is a place or a height.
+    return f"{exact:f}" if exact.adjusted() > -_MAX_ZEROS else "0"
 
 
 def _text(text: str) -> str:

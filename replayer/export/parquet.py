@@ -8,7 +8,8 @@ is a string column of what they say, as CSV has them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypeAlias
 
 import msgspec
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["ROW_GROUP_BYTES", "ROW_GROUP_ROWS", "ColumnType", "Types", "write_parquet"]
 
 ROW_GROUP_ROWS: Final = 10_000
-ROW_GROUP_BYTES: Final = 8 * 1024 * 1024
+ROW_GROUP_BYTES: Final = 4 * 1024 * 1024
 """A row group has no more rows, and hardly more bytes of JSON: it is all that is held."""
+
+_BATCH_ROWS: Final = 500
+_BATCH_BYTES: Final = 512 * 1024
+"""So many rows are held as Python's objects, which take five times what Arrow's columns take."""
 
 ColumnType: TypeAlias = Literal["int64", "double", "bool", "timestamp", "string"]
 
@@ -51,7 +56,12 @@ class Types:
     def learn(self, row: Row) -> None:
         """Take a row's values in."""
         for name, value in row.items():
-            self._seen.setdefault(name, set()).add(_kind(value))
+            seen = self._seen.get(name)
+            if seen is None:
+                seen = self._seen[name] = set()
+            # Nothing can make another type of it then.
+            if "string" not in seen:
+                seen.add(_kind(value))
 
     def of(self, name: str) -> ColumnType:
         """The type that holds all that was seen in the column."""
@@ -82,7 +92,7 @@ def _kind(value: bytes) -> str:
     if value in (b"true", b"false"):
         return "bool"
     if first in b"[{":
-        return "json"
+        return "string"
     try:
         number = int(value)
     except ValueError:
@@ -90,6 +100,7 @@ def _kind(value: bytes) -> str:
     return "int" if number in _EXACT else "long" if number in _INT64 else "string"
 
 
+@lru_cache(maxsize=1024)
 def _utc_ns(value: bytes) -> int | None:
     try:
         moment = read_date(_read_string(value))
@@ -129,25 +140,36 @@ def write_parquet(names: Sequence[str], types: Types, rows: Iterable[Row], file:
     schema = pyarrow.schema([(name, arrow[kind]) for name, kind in zip(names, kinds, strict=True)])
     readers = [_READERS[kind] for kind in kinds]
     with pyarrow.parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-        held: list[Row] = []
-        held_bytes = 0
-
-        def flush() -> None:
+        group: list[pyarrow.RecordBatch] = []
+        group_rows = group_bytes = 0
+        for batch, batch_bytes in _batches(rows):
             columns = [
-                pyarrow.array([_value(row, name, read) for row in held], type=field.type)
+                pyarrow.array([_value(row, name, read) for row in batch], type=field.type)
                 for name, read, field in zip(names, readers, schema, strict=True)
             ]
-            writer.write_batch(pyarrow.record_batch(columns, schema=schema))
-            held.clear()
+            group.append(pyarrow.record_batch(columns, schema=schema))
+            group_rows += len(batch)
+            group_bytes += batch_bytes
+            if group_rows + _BATCH_ROWS > ROW_GROUP_ROWS or group_bytes > ROW_GROUP_BYTES:
+                writer.write_table(pyarrow.Table.from_batches(group))
+                group.clear()
+                group_rows = group_bytes = 0
+        if group:
+            writer.write_table(pyarrow.Table.from_batches(group))
 
-        for row in rows:
-            held.append(row)
-            held_bytes += sum(map(len, row.values()))
-            if len(held) == ROW_GROUP_ROWS or held_bytes > ROW_GROUP_BYTES:
-                flush()
-                held_bytes = 0
-        if held:
-            flush()
+
+def _batches(rows: Iterable[Row]) -> Iterator[tuple[list[Row], int]]:
+    """The rows, some at a time, with how many bytes of JSON they are."""
+    held: list[Row] = []
+    held_bytes = 0
+    for row in rows:
+        held.append(row)
+        held_bytes += sum(map(len, row.values()))
+        if len(held) == _BATCH_ROWS or held_bytes > _BATCH_BYTES:
+            yield held, held_bytes
+            held, held_bytes = [], 0
+    if held:
+        yield held, held_bytes
 
 
 def _value(row: Row, name: str, read: Callable[[bytes], Any]) -> Any:

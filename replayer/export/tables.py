@@ -32,6 +32,11 @@ TABLES: Final[tuple[str, ...]] = get_args(Table)
 Row: TypeAlias = dict[str, bytes]
 """JSON texts by column; a column that is missing is null."""
 
+_WHERE: Final = ("_seq", "_offset_ns", "_wall", "_connection")
+_MESSAGE: Final = (
+    *("sender", "opcode", "kind", "size_bytes", "fragments", "redacted", "text", "base64"),
+)
+
 MAX_COLUMNS: Final = 2000
 """More are no table: then ids or the like stand as keys."""
 
@@ -52,6 +57,17 @@ class TableRows:
         self._whole = whole
         started = read_date(header.started_at)
         self._started_ns = None if started is None else started.utc_ns
+
+    @property
+    def own_columns(self) -> tuple[str, ...]:
+        """Those that are there whatever is told, and if nothing is."""
+        match self.table:
+            case "messages":
+                return *_WHERE, *_MESSAGE
+            case "entries":
+                return ("_wall",)
+            case _:
+                return *_WHERE, "_via"
 
     def rows(self, entries: Iterable[AnyEntry]) -> Iterator[Row]:
         """All of them. Of a proxied connection the client's leg gives objects and messages; the
@@ -125,17 +141,17 @@ class Columns:
 
     def __init__(self) -> None:
         self._groups: dict[str, dict[str, None]] = {}
-        self._count = 0
+        self._known: set[str] = set()
 
-    def learn(self, row: Iterable[str]) -> None:
+    def learn(self, row: Row) -> None:
         """Take a row's columns in. Raises CannotExport if there are more than
         :data:`MAX_COLUMNS`."""
+        if row.keys() <= self._known:
+            return
         for name in row:
-            group = self._groups.setdefault(_top_of(name), {})
-            if name not in group:
-                group[name] = None
-                self._count += 1
-        if self._count > MAX_COLUMNS:
+            self._groups.setdefault(_top_of(name), {})[name] = None
+        self._known |= row.keys()
+        if len(self._known) > MAX_COLUMNS:
             raise CannotExport(
                 f"the objects have more than {MAX_COLUMNS} different fields, the last {name!r};"
                 " expected objects of the same fields; export to har instead"

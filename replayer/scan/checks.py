@@ -14,11 +14,12 @@ from typing import Final, Protocol
 import msgspec
 
 from recorder.errors import RecorderError, RecordingError
+from recorder.track.rules import Rules
 from replayer.contract.model import decode_contract
 from replayer.reading.legs import client_legs
 from replayer.reading.series import SeriesReader
 from replayer.reading.words import counted
-from replayer.scan.finding import Found
+from replayer.scan.finding import Found, readable
 from replayer.scan.rows import Row, Verdict
 
 __all__ = ["Check", "ConformCheck", "ContractCheck", "Finding", "examine"]
@@ -48,12 +49,17 @@ class Check(Protocol):
 
 
 class ConformCheck(msgspec.Struct, frozen=True):
-    """Was the protocol kept? As ``track-replayer conform`` asks it."""
+    """Was the protocol kept? As ``track-replayer conform`` asks it, by these ``rules``."""
+
+    rules: Rules = Rules()
 
     @property
     def key(self) -> str:
-        """Always the same."""
-        return "conform"
+        """With a hash of the rules, if they are others than those of every backend."""
+        if self.rules == Rules():
+            return "conform"
+        encoded = msgspec.json.encode(self.rules, order="deterministic")
+        return f"conform {hashlib.sha256(encoded).hexdigest()}"
 
     def prepare(self) -> None:
         """Load the rules."""
@@ -64,7 +70,7 @@ class ConformCheck(msgspec.Struct, frozen=True):
         from replayer.diagnosis.fold import diagnose
 
         with SeriesReader(parts) as reader:
-            diagnosis = diagnose(reader.header, reader)
+            diagnosis = diagnose(reader.header, reader, self.rules)
             verdict: Verdict = "kept" if diagnosis.kept else "broken"
             if not diagnosis.decided:
                 verdict = "undecided"
@@ -120,8 +126,8 @@ def examine(check: Check, found: Found) -> Row:
     return Row(
         path=found.path,
         verdict=finding.verdict,
-        what=finding.summary,
-        remark=finding.remark,
+        what=readable(finding.summary),
+        remark=readable(finding.remark),
         size_bytes=found.size_bytes,
         seconds=round(time.perf_counter() - began_s, 6),
         parts=len(found.parts),

@@ -15,7 +15,7 @@ from recorder.errors import CannotRead, RecorderError
 from recorder.recording import Reader
 from recorder.recording.parts import name_and_suffix
 
-__all__ = ["SUFFIXES", "Found", "find", "shard"]
+__all__ = ["SUFFIXES", "Found", "find", "readable", "shard"]
 
 SUFFIXES: Final = (".track.jsonl", ".track.jsonl.zst")
 """How recordings are called; in a folder only these are taken for some."""
@@ -24,8 +24,9 @@ _PART: Final = re.compile(r"(.+)\.[0-9]{6,}")
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A recording that is there. ``path`` is its file, or that of its first part, and ``parts`` all
-    of them. ``size_bytes`` is of all, ``mtime_ns`` the latest of them, nanoseconds since 1970."""
+    """A recording that is there. ``parts`` are its files, and ``path`` is what the first one is
+    called, as text: bytes of a name that are no UTF-8 stand there as escapes. ``size_bytes`` is of
+    all, ``mtime_ns`` the latest of them, nanoseconds since 1970."""
 
     path: str
     parts: tuple[str, ...]
@@ -37,11 +38,16 @@ def find(arguments: Iterable[str]) -> list[Found]:
     """The recordings that ``arguments`` name, each once, sorted by path.
 
     A folder stands for all recordings in it and below, a pattern (``*``, ``?``, ``[``, ``**``) for
-    what it fits; any other argument for itself, whatever its name. Files called like parts of a
-    series whose headers say that they belong together are one recording. Raises CannotRead if an
-    argument is or fits nothing.
+    what it fits; any other argument for itself, whatever its name. A folder that cannot be listed
+    stands there as a recording that cannot be read. Files called like parts of a series whose
+    headers say that they belong together are one recording. Raises CannotRead if an argument is or
+    fits nothing, or is a folder without recordings.
     """
-    files = sorted({file for argument in arguments for file in _files_of(argument)})
+    # Under one name, if links or other spellings give a file several.
+    by_file: dict[str, str] = {}
+    for file in sorted({file for argument in arguments for file in _files_of(argument)}):
+        by_file.setdefault(os.path.realpath(file), file)
+    files = list(by_file.values())
     bases = {file: _base_of(file) for file in files}
     # Only these are opened: most recordings were never rotated.
     rotated = {base for file, base in bases.items() if base != file}
@@ -72,19 +78,41 @@ def shard(found: Sequence[Found], number: int, of: int) -> list[Found]:
 
 def _files_of(argument: str) -> Iterator[str]:
     if os.path.isdir(argument):
-        for folder, _, names in os.walk(argument):
-            yield from (
-                os.path.normpath(os.path.join(folder, name))
-                for name in names
-                if name.endswith(SUFFIXES)
+        found = _files_in(argument)
+        if not found:
+            raise CannotRead(
+                f"{argument}: there is no recording in this folder; expected files called"
+                f" *{SUFFIXES[0]} or *{SUFFIXES[1]}"
             )
     elif os.path.lexists(argument):
-        yield os.path.normpath(argument)
+        found = [argument]
     else:
-        matched = [file for file in glob.glob(argument, recursive=True) if os.path.isfile(file)]
-        if not matched:
-            raise CannotRead(f"{argument}: there is no such file or folder, and nothing fits it")
-        yield from map(os.path.normpath, matched)
+        fitting = glob.glob(argument, recursive=True)
+        found = [file for file in fitting if not os.path.isdir(file)]
+        if not found:
+            found = [file for folder in fitting for file in _files_in(folder)]
+        if not found:
+            raise CannotRead(
+                f"{argument}: there is no such file or folder, and no recording fits it"
+            )
+    yield from map(os.path.normpath, found)
+
+
+def _files_in(folder: str) -> list[str]:
+    """What is called like a recording in a folder and below. Links to folders are not followed:
+    they may lead back."""
+    found = []
+
+    def cannot_be_listed(exc: OSError) -> None:
+        found.append(os.fspath(exc.filename))
+
+    for below, _, names in os.walk(folder, onerror=cannot_be_listed):
+        for name in names:
+            file = os.path.join(below, name)
+            # No pipes, which nobody may ever write to; but links to nothing, which are to be told.
+            if name.endswith(SUFFIXES) and (os.path.isfile(file) or not os.path.exists(file)):
+                found.append(file)
+    return found
 
 
 def _base_of(file: str) -> str:
@@ -115,4 +143,9 @@ def _found(parts: list[str]) -> Found:
             continue
         size_bytes += status.st_size
         mtime_ns = max(mtime_ns, status.st_mtime_ns)
-    return Found(parts[0], tuple(parts), size_bytes, mtime_ns)
+    return Found(readable(parts[0]), tuple(parts), size_bytes, mtime_ns)
+
+
+def readable(name: str) -> str:
+    """A file's name as text that can be encoded."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from recorder.exits import Exit
 from replayer.commands.diff import diff_command, parts_named
+from replayer.difference.alignment import LaneAligner
 from replayer.difference.ignored import BadPath, Ignored, pointer, tokens_of
 from tests.replayer.difference.conversations import call
 from tests.replayer.recordings import DEVICES, POSITION, UUID_1, frame, ping, run, session, write
@@ -41,6 +42,10 @@ devices: 1 message only in b
 
 DIFFERENT: 2 changed, 1 only in a, 1 only in b, 1 the same
 """
+
+
+def told(note: str) -> bytes:
+    return b'{"positions":[{"id":1,"deviceId":2,"note":"%b"}]}' % note.encode()
 
 
 def diff(*arguments: object) -> Result:
@@ -166,3 +171,51 @@ def test_names_that_a_terminal_would_obey_are_escaped(tmp_path: Path) -> None:
     assert "/\\x1b[1m/0: " in shown
     assert "\x1b" not in shown
     assert "\x9b" not in shown
+
+
+def test_of_values_that_fill_a_line_what_differs_is_seen(tmp_path: Path) -> None:
+    a = write(tmp_path / "a.track.jsonl", [frame("server", told("x" * 300 + "old"))])
+    b = write(tmp_path / "b.track.jsonl", [frame("server", told("x" * 300 + "new"))])
+    lines = diff(a, b).output.splitlines()
+    at = lines.index("  /positions/0/note:")
+    assert lines[at + 1].startswith("    a: …xxx")
+    assert lines[at + 1].endswith('xxxold"')
+    assert lines[at + 2].endswith('xxxnew"')
+    assert max(map(len, lines)) <= 160
+
+
+def test_long_values_that_differ_at_once_are_shown_from_their_start(tmp_path: Path) -> None:
+    a = write(tmp_path / "a.track.jsonl", [frame("server", told("a" * 300))])
+    b = write(tmp_path / "b.track.jsonl", [frame("server", told("b" * 300))])
+    lines = diff(a, b).output.splitlines()
+    at = lines.index("  /positions/0/note:")
+    assert [line[:12] for line in lines[at + 1 : at + 3]] == ['    a: "aaaa', '    b: "bbbb']
+    assert all(line.endswith("…") for line in lines[at + 1 : at + 3])
+
+
+def test_where_the_order_is_lost_the_page_and_the_json_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LaneAligner.__init__, "__kwdefaults__", {"window": 8})
+    texts = [b'{"positions":[{"id":%d,"deviceId":%d}]}' % (n, n % 3 + 1) for n in range(1, 60)]
+    a = write(tmp_path / "a.track.jsonl", [frame("server", text) for text in texts])
+    b = write(tmp_path / "b.track.jsonl", [frame("server", text) for text in texts[20:]])
+    c = write(tmp_path / "c.track.jsonl", [frame("server", text) for text in texts[5:]])
+    assert "From entry 1 of a on, what belongs together is a guess:" in diff(a, b).output
+    guessed = json.loads(diff(a, b, "--json").output)["guessed_from"]
+    assert (guessed["side"], guessed["seq"], guessed["about"]) == ("a", 1, "position 1")
+    assert "guess" not in diff(a, c).output
+    assert json.loads(diff(a, c, "--json").output)["guessed_from"] is None
+
+
+def test_all_of_every_message_can_be_ignored(tmp_path: Path) -> None:
+    a = write(tmp_path / "a.track.jsonl", [frame("server", told("old"))])
+    b = write(tmp_path / "b.track.jsonl", [frame("server", told("new"))])
+    assert diff(a, b, "--ignore", "$").output.splitlines()[-1] == "SAME: 1 message on both sides"
+
+
+def test_a_path_into_what_is_nested_too_deeply_leaves_it_as_it_is(tmp_path: Path) -> None:
+    deep = b'{"x":' + b"[" * 400 + b"]" * 400 + b',"y":%d}'
+    a = write(tmp_path / "a.track.jsonl", [frame("server", deep % 1)])
+    b = write(tmp_path / "b.track.jsonl", [frame("server", deep % 2)])
+    assert diff(a, b, "--ignore", "$..z").return_value == Exit.DIFFERENT

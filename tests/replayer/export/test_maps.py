@@ -122,6 +122,39 @@ def at(number: int, **fields: Any) -> dict[str, Any]:
     return position(number, **{"deviceId": 1, "latitude": 1, "longitude": number, **fields})
 
 
+def test_a_way_across_the_180th_meridian_is_cut_there() -> None:
+    fiji = [(178, 0), (-178, 2), (-170, 2), (180, 3), (-179, 3)]
+    found = [
+        at(n, longitude=east, latitude=north, fixTime=str(n))
+        for n, (east, north) in enumerate(fiji, 1)
+    ]
+    document, _, export = geojson(*found)
+    line = document["features"][-1]
+    assert line["geometry"] == {
+        "type": "MultiLineString",
+        "coordinates": [
+            [[178, 0], [180, 1]],
+            [[-180, 1], [-178, 2], [-170, 2], [-180, 3]],
+            [[180, 3], [180, 3], [180, 3]],
+            [[-180, 3], [-179, 3]],
+        ],
+    }
+    assert line["properties"]["times"] == [
+        ["1", None],
+        [None, "2", "3", None],
+        [None, "4", None],
+        [None, "5"],
+    ]
+    assert (export.points, export.lines) == (5, 1)
+
+
+def test_a_number_too_small_for_anybody_costs_no_memory() -> None:
+    text = b'{"positions":[{"id":1,"latitude":1e-999999999,"longitude":2,"altitude":1e-99999999}]}'
+    places = list(Places().of(numbered([frame("server", text)])))
+    export = GpxExport(header(), io.BytesIO(), gap_ns=MINUTE_NS)
+    assert b'<trkpt lat="0" lon="2"><ele>0</ele>' in b"".join(export.chunks(places))
+
+
 def test_a_gap_begins_a_segment_and_so_does_a_step_back() -> None:
     minutes = ["10:00", "10:09", "10:20", "10:29", "10:05"]
     found = [at(n, fixTime=f"2025-02-21T{clock}:00Z") for n, clock in enumerate(minutes)]

@@ -177,6 +177,8 @@ def test_row_groups_are_bounded_by_rows_and_by_bytes(monkeypatch: pytest.MonkeyP
         made = pyarrow.parquet.ParquetFile(io.BytesIO(file.getvalue())).metadata
         return [made.row_group(number).num_rows for number in range(made.num_row_groups)]
 
+    monkeypatch.setattr(parquet, "_BATCH_ROWS", 2)
+    monkeypatch.setattr(parquet, "_BATCH_BYTES", 60)
     monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", 4)
     monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 100)
     assert groups([{"x": b"1"}] * 9) == [4, 4, 1]
@@ -207,14 +209,14 @@ def test_a_string_that_is_no_utf8_stands_as_its_json_text() -> None:
 def test_columns_of_one_field_stand_together() -> None:
     columns = Columns()
     for row in (["id", "attributes.a", "name"], ["attributes.b", "x\\.y", "attributes"]):
-        columns.learn(row)
+        columns.learn(dict.fromkeys(row, b"1"))
     assert columns.names() == ["id", "attributes.a", "attributes.b", "attributes", "name", "x\\.y"]
 
 
 def test_too_many_columns_are_refused() -> None:
     columns = Columns()
     with pytest.raises(CannotExport, match="different fields"):
-        columns.learn(map(str, range(MAX_COLUMNS + 1)))
+        columns.learn(dict.fromkeys(map(str, range(MAX_COLUMNS + 1)), b"1"))
 
 
 def test_messages_and_entries_are_all_there() -> None:
@@ -285,3 +287,29 @@ def test_without_pyarrow_the_extra_is_named(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     arguments = ["--to", "parquet", "--table", "events", "-o", tmp_path / "x"]
     assert "pip install 'tracktape[parquet]'" in str(run_here("export", path, *arguments).exception)
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("events", "_seq,_offset_ns,_wall,_connection,_via"),
+        (
+            "messages",
+            "_seq,_offset_ns,_wall,_connection,sender,opcode,kind,size_bytes,fragments,redacted,"
+            "text,base64",
+        ),
+        ("entries", "_wall"),
+    ],
+)
+def test_a_table_without_rows_has_our_columns(table: str, expected: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.track.jsonl", [])
+    arguments = ("--to", "csv", "--table", table, "-o", "-", "--from", "9h")
+    assert run_here("export", path, *arguments).stdout.splitlines() == [expected]
+
+
+@pytest.mark.parametrize("table", ["messages", "events"])
+def test_our_columns_come_first_and_as_the_rows_have_them(table: str, tmp_path: Path) -> None:
+    entries = [frame("server", b'{"events":[{"id":1}]}')]
+    rows = TableRows(table, header())  # type: ignore[arg-type]
+    (row,) = rows.rows(numbered(entries))
+    assert tuple(row)[: len(rows.own_columns)] == rows.own_columns

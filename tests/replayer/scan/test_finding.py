@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -40,9 +43,73 @@ def test_a_file_is_taken_whatever_its_name(tmp_path: Path) -> None:
 
 def test_what_is_not_there_is_an_error(tmp_path: Path) -> None:
     for missing in ("gone.track.jsonl", "*.track.jsonl"):
-        with pytest.raises(CannotRead, match="no such file or folder, and nothing fits it"):
+        with pytest.raises(CannotRead, match="no such file or folder, and no recording fits it"):
             find([str(tmp_path / missing)])
-    assert find([str(tmp_path)]) == []
+
+
+def test_a_folder_without_recordings_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(CannotRead, match="there is no recording in this folder"):
+        find([str(tmp_path)])
+    with pytest.raises(CannotRead, match="no recording fits it"):
+        find([f"{tmp_path.parent}/{tmp_path.name[:-1]}*"])
+
+
+def test_a_pattern_of_folders_stands_for_what_is_in_them(tmp_path: Path) -> None:
+    paths = []
+    for day in ("2026-11-01", "2026-11-02"):
+        (tmp_path / day).mkdir()
+        paths.append(write(tmp_path / day / "a.track.jsonl", session()))
+    assert [each.path for each in find([f"{tmp_path}/2026-*"])] == list(map(str, paths))
+
+
+def test_a_recording_of_several_names_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.track.jsonl", session())
+    (tmp_path / "link.track.jsonl").symlink_to(path)
+    (tmp_path / "up").symlink_to(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert [each.parts for each in find([".", str(tmp_path), "a*"])] == [(str(path),)]
+
+
+def test_what_is_no_file_is_left_out_of_a_folder_but_a_dangling_link_is_told(
+    tmp_path: Path,
+) -> None:
+    os.mkfifo(tmp_path / "pipe.track.jsonl")
+    (tmp_path / "folder.track.jsonl").mkdir()
+    (tmp_path / "gone.track.jsonl").symlink_to("nowhere")
+    (tmp_path / "loop.track.jsonl").symlink_to("loop.track.jsonl")
+    assert [Path(each.path).name for each in find([str(tmp_path)])] == [
+        "gone.track.jsonl",
+        "loop.track.jsonl",
+    ]
+
+
+def test_a_folder_that_cannot_be_listed_is_told_and_the_others_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").mkdir()
+    path = write(tmp_path / "a.track.jsonl", session())
+    scandir = os.scandir
+
+    def refused(folder: str) -> Any:
+        if folder.endswith("secret"):
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    assert [each.path for each in find([str(tmp_path)])] == [str(path), str(tmp_path / "secret")]
+
+
+def test_a_name_that_is_no_utf8_has_escapes_but_is_found(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/\xff.track.jsonl"
+    with open(name, "wb") as file:
+        file.write(write(tmp_path / "other", session()).read_bytes())
+    (each,) = find([str(tmp_path)])
+    assert each.path == f"{tmp_path}/\\udcff.track.jsonl"
+    assert each.parts == (os.fsdecode(name),)
+    assert os.path.exists(each.parts[0])
 
 
 def test_the_parts_of_a_series_are_one_recording(tmp_path: Path) -> None:

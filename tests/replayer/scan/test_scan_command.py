@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import replayer.commands.scan as command
+from recorder.errors import OutputExists
 from recorder.exits import Exit
 from replayer.commands.scan import in_order, scan_command, summary_line
 from replayer.contract.model import Contract, encode_contract
@@ -37,7 +39,7 @@ def scan(*arguments: object) -> Result:
 
 @pytest.fixture
 def by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "_check", lambda name, contract: ByName())
+    monkeypatch.setattr(command, "_check", lambda *_: ByName())
 
 
 @pytest.fixture
@@ -107,7 +109,7 @@ def test_a_second_run_asks_only_what_changed(folder: Path, monkeypatch: pytest.M
             return super().__call__(parts)
 
     check = Counting()
-    monkeypatch.setattr(command, "_check", lambda name, contract: check)
+    monkeypatch.setattr(command, "_check", lambda *_: check)
     results = folder / "results.jsonl"
     arguments = (folder, "--check", "conform", "--jobs", 1, "--results", results, "--json")
     first = scan(*arguments)
@@ -126,6 +128,18 @@ def test_a_second_run_asks_only_what_changed(folder: Path, monkeypatch: pytest.M
     check = Counting(key="another")
     scan(*arguments)
     assert sum(asked.values()) == 8 + 5
+
+
+@pytest.mark.usefixtures("by_name")
+def test_progress_is_wiped_before_a_row_is_shown(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "is_terminal", lambda: True)
+    monkeypatch.setattr(command, "_PROGRESS_AFTER_S", 0)
+    shown = scan(folder, "--check", "conform", "--jobs", 1, "--json").output
+    # Without its escapes, which click keeps for terminals.
+    pieces = re.sub(r'{"path".*}', "row", shown)
+    assert pieces == "\rrow\n" + "".join(f"\r{n} of 5\rrow\n" for n in range(1, 5))
 
 
 @pytest.mark.usefixtures("by_name")
@@ -180,6 +194,7 @@ def test_conform_and_contract_are_asked_of_real_recordings(tmp_path: Path) -> No
     [
         (["--check", "contract"], b"needs --contract FILE"),
         (["--check", "conform", "--contract", "x"], b"--contract is for --check contract"),
+        (["--check", "contract", "--rules", "x"], b"--rules is for --check conform"),
         (["--check", "conform", "--shard", "3/2"], b"'3/2' is no shard"),
         (["--check", "conform", "--jobs", "2", "--dask", "tcp://x:1"], b"--dask for a cluster"),
     ],
@@ -205,8 +220,9 @@ def test_rows_wait_for_those_before_them(folder: Path) -> None:
     assert list(in_order(recordings, known, iter(fresh))) == rows
 
 
-def test_nothing_found_is_nothing_wrong(tmp_path: Path) -> None:
-    found = scan(tmp_path, "--check", "conform")
+def test_a_shard_that_nothing_is_left_for_has_nothing_wrong(tmp_path: Path) -> None:
+    write(tmp_path / "a.track.jsonl", session())
+    found = scan(tmp_path, "--check", "conform", "--shard", "2/2")
     assert found.output == "0 recordings, 0 B, 0.0 s\n"
     assert found.return_value == Exit.OK
     assert summary_line(Counter(), 1_234_567, 2.0) == "0 recordings, 1.2 MB, 2.0 s"
@@ -217,12 +233,14 @@ def test_ctrl_c_ends_all_at_once_and_keeps_the_rows(tmp_path: Path) -> None:
     for number in range(1, 40):
         (tmp_path / f"a-{number:02}.track.jsonl").write_bytes(whole)
     # Whoever opens it waits for a writer that never comes: the last chunk has no end.
-    os.mkfifo(tmp_path / "z.track.jsonl")
+    endless = tmp_path / "z.track.jsonl"
+    os.mkfifo(endless)
     results = tmp_path / "results"
     code = "import sys; from replayer.cli import main; main()"
     arguments = (
         "scan",
         tmp_path,
+        endless,
         "--check",
         "conform",
         "--jobs",
@@ -252,6 +270,71 @@ def test_ctrl_c_ends_all_at_once_and_keeps_the_rows(tmp_path: Path) -> None:
     assert {json.loads(line)["path"] for line in results.read_text().splitlines()} == {
         row["path"] for row in seen
     }
+
+
+def test_rules_of_ones_own_are_judged_by_and_asked_anew(tmp_path: Path) -> None:
+    entries = [entry for entry in session() if getattr(entry, "status", None) != 101]
+    write(tmp_path / "a.track.jsonl", entries)
+    rules = tmp_path / "rules.toml"
+    rules.write_text("ping_interval_s = 7\n")
+    arguments = (tmp_path, "--check", "conform", "--results", tmp_path / "rows", "--json")
+    (plain,) = rows_of(scan(*arguments))
+    (ruled,) = rows_of(scan(*arguments, "--rules", rules))
+    assert plain["check"] == "conform"
+    assert ruled["check"].startswith("conform ")
+    assert len((tmp_path / "rows").read_text().splitlines()) == 2
+    assert rows_of(scan(*arguments, "--rules", rules)) == [ruled]
+    rules.write_text("# what every backend does\nping_interval_s = 30\n")
+    assert rows_of(scan(*arguments, "--rules", rules))[0]["check"] == "conform"
+
+
+def test_a_name_that_is_no_utf8_has_a_row_everywhere(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/\xff.track.jsonl"
+    with open(name, "wb") as file:
+        file.write(b"no recording\n")
+    results, junit = tmp_path / "rows", tmp_path / "out.xml"
+    found = scan(tmp_path, "--check", "conform", "--json", "--results", results, "--junit", junit)
+    (row,) = rows_of(found)
+    assert row["path"] == f"{tmp_path}/\\udcff.track.jsonl"
+    assert "is no recording" in row["what"]
+    assert json.loads(results.read_text()) == row
+    assert ElementTree.parse(junit).getroot()[0][0].get("name") == row["path"]
+
+
+def test_a_report_that_cannot_be_written_is_said_before_the_work(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "_fresh", None)
+    with pytest.raises(OutputExists, match="cannot be made"):
+        scan(folder, "--check", "conform", "--junit", folder / "nowhere" / "out.xml")
+
+
+def test_a_scan_that_is_killed_leaves_no_process_and_its_rows(tmp_path: Path) -> None:
+    whole = write(tmp_path / "a-00.track.jsonl", session()).read_bytes()
+    for number in range(1, 20):
+        (tmp_path / f"a-{number:02}.track.jsonl").write_bytes(whole)
+    endless = tmp_path / "z.track.jsonl"
+    os.mkfifo(endless)
+    results = tmp_path / "results"
+    code = "from replayer.cli import main; main()"
+    arguments = ("scan", tmp_path, endless, "--check", "conform", "--jobs", 2, "--json")
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments), "--results", str(results)],
+        env=clean_environment(PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        seen = [json.loads(process.stdout.readline()) for _ in range(16)]
+    finally:
+        process.kill()
+    # The workers hold the pipe as well, so that it ends with the last of them.
+    process.communicate(timeout=20)
+    rows = [json.loads(line) for line in results.read_text().splitlines()]
+    assert {row["path"] for row in rows} >= {row["path"] for row in seen}
+    again = scan(tmp_path, "--check", "conform", "--results", results)
+    assert f"20 recordings ({len(rows)} from before)" in again.output
 
 
 def test_it_runs_as_a_command(tmp_path: Path) -> None:
