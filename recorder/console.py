@@ -8,12 +8,15 @@ quick.
 from __future__ import annotations
 
 import errno
+import functools
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Mapping
 from importlib.metadata import version
+from types import FrameType
 from typing import Any, Final, NoReturn
 
 import click
@@ -67,6 +70,8 @@ def run_command(command: click.Command) -> NoReturn:
     """
     status: object
     _make_streams_safe()
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, functools.partial(_end, os.getpid()))
     try:
         # Not `command.main`: it ends with 1 where the reader of our output has enough.
         with command.make_context(command.name or "", sys.argv[1:]) as context:
@@ -101,6 +106,20 @@ def run_command(command: click.Command) -> NoReturn:
         traceback.print_exc()
         status = Exit.BUG
     sys.exit(status if isinstance(status, int) else Exit.OK)
+
+
+def _end(process: int, number: int, _: FrameType | None) -> None:
+    """SIGTERM is as good as Ctrl-C, so that no unfinished file is left.
+
+    Where trio runs, it ends the process as it does by default, for who wants the signal takes it
+    then, and an exception could come anywhere in trio; so it does in what was forked off
+    ``process``.
+    """
+    trio = sys.modules.get("trio")
+    if os.getpid() == process and not (trio is not None and trio.lowlevel.in_trio_run()):
+        raise KeyboardInterrupt
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _make_streams_safe() -> None:

@@ -46,5 +46,5 @@ MEANINGS: Final[dict[Exit, str]] = {
     Exit.CONNECTION_LOST: "the connection ended before the capture was complete",
     Exit.HANDSHAKE_REFUSED: "the server refused the WebSocket handshake",
     Exit.LOGIN_REFUSED: "the server refused the login",
-    Exit.INTERRUPTED: "interrupted by Ctrl-C before the work was done",
+    Exit.INTERRUPTED: "interrupted by Ctrl-C or SIGTERM before the work was done",
 }

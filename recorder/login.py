@@ -275,6 +275,14 @@ def _why(error: httpx.TransportError) -> str:
     """Why it failed, in words: those of the error itself, or of what is behind it."""
     if isinstance(error, httpx.TimeoutException):
         return f"timed out after {_TIMEOUT_S:.0f} s"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"the certificate is not to be trusted: {cause.verify_message};"
+                " --ca-file names an authority of your own"
+            )
+        cause = cause.__cause__ or cause.__context__
     return why_not_connected(error) or type(error).__name__
 
 

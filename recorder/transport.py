@@ -84,7 +84,8 @@ class Transport:
     def reset_at_close(self) -> None:
         """Let the closing of the stream be a reset of TCP, where there is TCP."""
         tcp = tcp_socket_of(self.stream)
-        if tcp is not None:
+        # A socket that is closed already has no number any more.
+        if tcp is not None and tcp.fileno() >= 0:
             tcp.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, _LINGER_0_S)
 
 

@@ -38,6 +38,8 @@ JUDGED_RULES: Final = frozenset(
         "handshake.missing-key",
         "handshake.bad-key",
         "handshake.bad-version",
+        "handshake.no-upgrade",
+        "socket.reconnect",
         "frame.broken",
     }
 )

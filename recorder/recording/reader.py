@@ -425,7 +425,8 @@ class Reader:
         """Raise ``error``, or one that says ``problem``; under salvage, list it."""
         if error is None:
             error = CorruptRecording(
-                f"{self.name}:{self.line}: {problem}; reading with salvage goes on after it"
+                f"{self.name}:{self.line}: {problem}; "
+                "`track-replayer edit cut --to TIME` keeps what stands before it"
             )
         if not self._salvage:
             raise error

@@ -307,7 +307,7 @@ def _encode_name(name: str) -> bytes:
         return json.dumps(name).encode("ascii")
 
 
-_ADVICE: Final = "reading with salvage goes on after it"
+_ADVICE: Final = "`track-replayer edit cut --to TIME` keeps what stands before it"
 
 
 def _decode(decoder: msgspec.json.Decoder[_T], line: bytes, where: str) -> _T:

@@ -13,13 +13,14 @@ import msgspec
 
 from recorder.console import LazyGroup, out, say
 from recorder.destination import destination
+from recorder.errors import RecordingError
 from recorder.exits import Exit
 from recorder.recording import Reader
 from replayer.commands.terminal import make_output_safe
 from replayer.contract.checking import SEVERITIES, Report, judge
 from replayer.contract.findings import Severity
 from replayer.contract.learning import Learner
-from replayer.contract.model import encode_contract, load_contract
+from replayer.contract.model import encode_contract, is_contract, load_contract
 from replayer.contract.reporting import fails, junit_cases, page
 from replayer.errors import NothingLearnt
 from replayer.junit import junit_xml
@@ -130,8 +131,10 @@ def infer_command(recordings: tuple[str, ...], output: str, force: bool) -> None
         f" {'call' if len(contract.calls) == 1 else 'calls'}, seen {calls}"
         f" {'time' if calls == 1 else 'times'}"
     )
-    if learner.unread:
-        say(f"left out: {counted(learner.unread, 'texts')} that are no JSON objects")
+    if learner.unreadable:
+        say(f"left out: {counted(learner.unreadable, 'messages')} of no JSON objects")
+    if learner.beyond:
+        say(f"left out: {counted(learner.beyond, 'messages')} of still more kinds")
 
 
 @click.command("check")
@@ -169,6 +172,11 @@ def _groups(paths: tuple[str, ...]) -> list[list[str]]:
     """The paths, those of one series together."""
     groups: dict[object, list[str]] = {}
     for number, path in enumerate(paths):
+        if is_contract(path):
+            raise RecordingError(
+                f"{printable(path)} is a contract, not a recording; of `contract check` the last"
+                " argument is the contract, and those before it are recordings"
+            )
         with Reader(path) as reader:
             series = reader.header.series
         groups.setdefault(number if series is None else series.id, []).append(path)

@@ -16,6 +16,7 @@ from replayer.editing.annotating import annotate
 from replayer.editing.heading import edited_header
 from replayer.editing.writing import Source, write_edited
 from replayer.reading.moment import AskedMoment, read_moment
+from replayer.reading.words import seconds
 
 __all__ = ["annotate_command"]
 
@@ -67,7 +68,12 @@ def annotate_command(
             [source],
             force=force,
         )
-    say_written(output, written)
+    ended_ns, last_ns = source.ended_ns or 0, max(offset_ns for offset_ns, _ in notes)
+    longer = (
+        f"it is {seconds(last_ns - ended_ns)} s longer now: a note stands behind the end, which was"
+        f" at {seconds(ended_ns)} s"
+    )
+    say_written(output, written, *([longer] if last_ns > ended_ns else []))
 
 
 def _read_notes(file: Path) -> list[tuple[AskedMoment, str]]:

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import msgspec
 
 from recorder.model import AnyEntry, Header
-from replayer.contract.comparing import compare
+from replayer.contract.comparing import compare, kinds_unseen
 from replayer.contract.findings import Change, Remark, Severity, Unchecked
 from replayer.contract.learning import Learner
 from replayer.contract.model import Contract
@@ -20,6 +20,9 @@ Verdict = Literal["same", "drift", "undecided"]
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("additive", "deprecated", "breaking")
 """From what clients should bear (manual section 1) to what breaks them."""
+
+_NAMED: Final = 5
+"""So many kinds that were not seen are named in the summary."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,21 +54,19 @@ def judge(contract: Contract, learner: Learner) -> Report:
     candidate = learner.contract(contract.tool, all_values=True)
     found = compare(contract, candidate)
     remarks = list(found.remarks)
-    if learner.unread:
-        sentence = (
-            f"Left out: {counted(learner.unread, 'texts')} from the server that no JSON object"
-            " could be made of."
-        )
-        remarks.append(Remark(where="messages", place="", what="unread", sentence=sentence))
+    if learner.beyond:
+        sentence = f"Left out: {counted(learner.beyond, 'messages')} of still more kinds."
+        remarks.append(Remark(where="messages", place="", what="left-out", sentence=sentence))
     changes = sorted(found.changes, key=lambda change: -SEVERITIES.index(change.severity))
     unchecked = sorted(found.unchecked, key=lambda each: not each.deviates)
     doubts = sum(each.deviates for each in unchecked)
+    unseen = _unseen(*kinds_unseen(contract, candidate))
     verdict: Verdict = (
         "drift" if changes else "undecided" if doubts or not found.checked else "same"
     )
     return Report(
         verdict=verdict,
-        summary=_summary(verdict, candidate, changes, doubts, found.checked),
+        summary=_summary(verdict, candidate, changes, unchecked, found.checked, unseen),
         changes=changes,
         remarks=remarks,
         unchecked=unchecked,
@@ -82,12 +83,13 @@ def _summary(
     verdict: Verdict,
     candidate: Contract,
     changes: list[Change],
-    doubts: int,
+    unchecked: list[Unchecked],
     checked: list[tuple[str, str]],
+    unseen: str,
 ) -> str:
     wheres = len({where for where, _ in checked})
     of = "one kind of message or call" if wheres == 1 else f"{wheres} kinds of messages and calls"
-    compared = f"{counted(len(checked), 'places')} in {of} compared"
+    compared = f"{counted(len(checked), 'places')} in {of} compared{unseen}"
     if verdict == "drift":
         counts = {
             severity: sum(change.severity == severity for change in changes)
@@ -103,5 +105,21 @@ def _summary(
         calls = sum(call.seen for call in candidate.calls.values())
         seen = f"{counted(messages, 'messages')} and {counted(calls, 'calls')}"
         return f"too little seen to compare anything: {seen}"
+    doubts = sum(each.deviates and each.why != "not-seen" for each in unchecked)
+    if not doubts:
+        return compared
     things = "one thing" if doubts == 1 else f"{doubts} things"
     return f"{things} may have changed, too little seen to tell; {compared}"
+
+
+def _unseen(kinds: list[str], of: int) -> str:
+    if not kinds:
+        return ""
+    names = ", ".join(kind or "{}" for kind in kinds[:_NAMED])
+    if len(kinds) > _NAMED:
+        names += f" and {len(kinds) - _NAMED} more"
+    return f", but {len(kinds)} of {counted(of, 'kinds')} {_were(len(kinds))} not seen: {names}"
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"

@@ -33,14 +33,27 @@ What = Literal[
     "enum-value-new",
     "enum-replaced",
     "kind-new",
+    "unreadable",
     "status-changed",
     "content-type-changed",
 ]
 """``field-removed`` is gone from all objects, ``field-missing`` from some though it was in each.
 ``value-new`` is a value where there was always null, or elements where arrays were always empty.
+``unreadable`` are messages of the socket that no JSON object could be made of.
 """
 
-RemarkWhat = Literal["number-spelling", "enum-value-unseen", "format-new", "range", "unread"]
+RemarkWhat = Literal[
+    "number-spelling",
+    "enum-value-unseen",
+    "format-new",
+    "range",
+    "unreadable",
+    "left-out",
+    "kind-known",
+]
+"""``unreadable`` are no more than there were, and ``left-out`` messages of too many kinds.
+``kind-known`` is a kind that the contract does not have, and the manual does.
+"""
 
 Why = Literal["too-few", "masked", "not-seen", "unknown", "by-chance", "names-are-data"]
 """``not-seen`` is what the contract has and the candidate lacks, which may be chance; ``unknown`` a

@@ -2,7 +2,8 @@
 
 The server's text messages are learnt by kind, REST calls by method and path, with the client's part
 (query, form, JSON body) and the answers by status. A client's text on the socket is a pong and no
-JSON: nothing is learnt of it.
+JSON: nothing is learnt of it. A message of the server with a part that is no JSON is broken: what
+is whole in it may be a fragment of something else, so that nothing of it is learnt.
 
 Memory: one batch of messages, one REST answer, and what :mod:`replayer.contract.places` keeps.
 """
@@ -51,12 +52,14 @@ _decode: Final = msgspec.json.Decoder().decode
 class Learner:
     """Learns recordings, one after the other; :meth:`contract` says what it knows so far.
 
-    ``unread`` counts the server's texts that are no JSON object, or hold a number out of range:
-    nothing is learnt of those.
+    Nothing is learnt of what is counted here: ``unreadable`` are the server's messages that are not
+    wholly JSON texts (binary ones are not) and its JSON texts that are no object or hold a number
+    out of range; ``beyond`` those of more kinds than :data:`MAX_KINDS`.
     """
 
     def __init__(self) -> None:
-        self.unread = 0
+        self.unreadable = 0
+        self.beyond = 0
         self._learnt_from: list[model.LearntFrom] = []
         self._messages: dict[str, _Message] = {}
         self._calls: dict[str, _Call] = {}
@@ -72,11 +75,8 @@ class Learner:
         self._seen_messages = self._seen_calls = 0
         try:
             for item in converse(self._unusual(client_legs(entries))):
-                if isinstance(item, DataMessage) and (item.sender, item.opcode) == (
-                    "server",
-                    "text",
-                ):
-                    self._payload(item.payload)
+                if isinstance(item, DataMessage) and item.sender == "server":
+                    self._data(item)
         finally:
             self._learn_batch()
             self._learnt_from.append(
@@ -94,6 +94,7 @@ class Learner:
         return model.Contract(
             tool=tool,
             learnt_from=list(self._learnt_from),
+            unreadable=self.unreadable,
             messages={
                 kind: model.Message(
                     seen=message.seen, shape=message.place.shape(all_values=all_values)
@@ -118,9 +119,11 @@ class Learner:
                     self._text(entry.text)
                     continue
             elif isinstance(entry, MessageEntry):
-                if entry.sender == "server" and entry.opcode == "text" and entry.text is not None:
+                if entry.sender == "client":
+                    continue
+                if entry.opcode == "text" and entry.text is not None:
                     self._text(entry.text)
-                continue
+                    continue
             else:
                 for call in calls.feed(entry):
                     self._call(call)
@@ -138,8 +141,18 @@ class Learner:
         else:
             self._payload(text.encode("utf-8"))
 
+    def _data(self, message: DataMessage) -> None:
+        if message.opcode == "text":
+            self._payload(message.payload)
+        else:
+            self.unreadable += 1
+
     def _payload(self, payload: bytes) -> None:
-        for part in read_message(payload):
+        parts = read_message(payload)
+        if not parts or any(part.kind == "unparsed" for part in parts):
+            self.unreadable += 1
+            return
+        for part in parts:
             try:
                 text = part.data.decode("utf-8")
                 value = _decode(text)
@@ -148,7 +161,7 @@ class Learner:
             if type(value) is dict:
                 self._take(value, text)
             else:
-                self.unread += 1
+                self.unreadable += 1
 
     def _take(self, value: dict[str, Any], text: str) -> None:
         kind = next(iter(value)) if len(value) == 1 else "+".join(sorted(value))
@@ -168,7 +181,7 @@ class Learner:
             message = self._messages.get(kind)
             if message is None:
                 if len(self._messages) >= MAX_KINDS:
-                    self.unread += len(values)
+                    self.beyond += len(values)
                     continue
                 message = self._messages[kind] = _Message()
             message.seen += len(values)

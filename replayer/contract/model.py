@@ -7,11 +7,13 @@ contract is ours, and one of a later version would be read wrongly.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, Literal
 
 import msgspec
 
 from recorder.errors import CannotRead
+from recorder.recording.zstd_frames import is_zstd
 from replayer.errors import NoContract
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "Shape",
     "decode_contract",
     "encode_contract",
+    "is_contract",
     "json_value",
     "load_contract",
 ]
@@ -143,7 +146,8 @@ class LearntFrom(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of it. ``messages`` is by kind: the keys of the JSON text, sorted, joined by ``+``, so
-    ``positions``, ``webSessionTimeout``, and ``""`` for ``{}``. ``calls`` is by method and path,
+    ``positions``, ``webSessionTimeout``, and ``""`` for ``{}``. ``unreadable`` counts what the
+    server sent on the socket that no JSON object could be made of. ``calls`` is by method and path,
     with ``{id}`` where a number stood: ``PUT /api/devices/{id}``. The path begins with ``/api``,
     whatever stands before it."""
 
@@ -151,6 +155,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     version: Literal[1] = 1
     tool: str
     learnt_from: list[LearntFrom] = []
+    unreadable: int = 0
     messages: dict[str, Message] = {}
     calls: dict[str, Call] = {}
 
@@ -158,6 +163,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def _keep(number: str) -> msgspec.Raw:
     return msgspec.Raw(number.encode("ascii"))
 
+
+_CONTRACT_START: Final = re.compile(rb'\s*\{\s*"format"\s*:\s*"track-contract"')
 
 _DECODER: Final = msgspec.json.Decoder(Contract, float_hook=_keep)
 _decode_value: Final = msgspec.json.Decoder(float_hook=_keep).decode
@@ -183,15 +190,34 @@ def decode_contract(data: bytes, name: str) -> Contract:
     try:
         data.decode("utf-8")
         return _DECODER.decode(data)
-    except UnicodeDecodeError as exc:
-        raise NoContract(f"{name} is no contract: it is no UTF-8 at byte {exc.start}") from exc
-    except msgspec.ValidationError as exc:
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as exc:
+        if _is_recording(data):
+            raise NoContract(
+                f"{name} is a recording, not a contract: `track-replayer contract infer` makes one"
+                " of it"
+            ) from exc
+        if isinstance(exc, UnicodeDecodeError):
+            raise NoContract(f"{name} is no contract: it is no UTF-8 at byte {exc.start}") from exc
+        if not isinstance(exc, msgspec.ValidationError):
+            raise NoContract(f"{name} is no contract: it is no JSON: {exc}") from exc
         raise NoContract(
             f"{name} is no contract of version {VERSION}: {exc}; make one with"
             " `track-replayer contract infer`"
         ) from exc
-    except (msgspec.DecodeError, RecursionError) as exc:
-        raise NoContract(f"{name} is no contract: it is no JSON: {exc}") from exc
+
+
+def _is_recording(data: bytes) -> bool:
+    """Whether it begins as a recording does, compressed or not."""
+    return is_zstd(data) or re.match(rb'\s*\{"kind"\s*:\s*"header"', data) is not None
+
+
+def is_contract(path: str) -> bool:
+    """Whether the file at ``path`` begins as a contract does; False if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return _CONTRACT_START.match(file.read(200)) is not None
+    except OSError:
+        return False
 
 
 def load_contract(path: str) -> Contract:

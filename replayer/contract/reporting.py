@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from replayer.contract.checking import SEVERITIES, Report
-from replayer.contract.findings import Change, Severity, Side
+from replayer.contract.findings import Change, Severity, Side, Unchecked, Why
+from replayer.contract.weighing import ENOUGH
 from replayer.junit import Case
 from replayer.reading.words import counted, fit, json_text, printable
 
@@ -15,7 +16,17 @@ __all__ = ["fails", "junit_cases", "page"]
 
 _COLUMNS: Final = 80
 _LISTED: Final = 12
-"""So many remarks, and places that were not checked, are listed; the others are counted."""
+"""So many remarks and doubts are listed; the others are counted."""
+_REASON_LINES: Final = 3
+"""So many lines list the places that were not checked for one reason."""
+_REASONS: Final[dict[Why, str]] = {
+    "too-few": f"too little seen (below {ENOUGH} in the contract or now)",
+    "masked": "redacted",
+    "not-seen": "not seen now",
+    "unknown": "not known to the contract",
+    "by-chance": "may be chance",
+    "names-are-data": "too many names of fields",
+}
 _SHOWN_CHARACTERS: Final = 60
 
 
@@ -42,11 +53,11 @@ def page(report: Report, *, ranges: bool = False) -> Iterator[str]:
     if hidden:
         yield ""
         yield f"{counted(hidden, 'ranges')} outside of those learnt: see --ranges"
-    for title, deviates in (("undecided", True), ("not checked", False)):
-        some = [each for each in report.unchecked if each.deviates is deviates]
-        yield from _listed(
-            title, [(_place(each.where, each.place), each.sentence) for each in some]
-        )
+    doubts = [each for each in report.unchecked if each.deviates]
+    yield from _listed(
+        "undecided", [(_place(each.where, each.place), each.sentence) for each in doubts]
+    )
+    yield from _not_checked([each for each in report.unchecked if not each.deviates])
 
 
 def junit_cases(report: Report, fail_on: Severity) -> list[Case]:
@@ -110,6 +121,25 @@ def _listed(title: str, rows: Sequence[tuple[str, str]]) -> Iterator[str]:
         yield from _wrapped(sentence, "    ", "    ")
     if len(rows) > _LISTED:
         yield f"  and {len(rows) - _LISTED} more: see --json"
+
+
+def _not_checked(unchecked: Sequence[Unchecked]) -> Iterator[str]:
+    """A few lines for each reason, with its places."""
+    if unchecked:
+        yield ""
+        yield "not checked (--json has each):"
+    for why, words in _REASONS.items():
+        places: dict[str, list[str]] = {}
+        for each in unchecked:
+            if each.why == why:
+                places.setdefault(each.where, []).append(each.place)
+        if places:
+            listed = "; ".join(_place(where, ", ".join(some)) for where, some in places.items())
+            count = sum(map(len, places.values()))
+            lines = _wrapped(f"{count} {words}: {listed}", "  ", "    ")
+            yield from lines[:_REASON_LINES]
+            if len(lines) > _REASON_LINES:
+                yield "    …"
 
 
 def _wrapped(text: str, first: str, others: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from replayer.contract.findings import Side, What
+from replayer.contract.findings import Severity, Side, What
 from replayer.contract.model import SUBJECT_NAMES, Field, Shape
 from replayer.contract.telling import Teller
 from replayer.contract.values import compare_numbers, compare_strings
@@ -14,6 +14,10 @@ from replayer.contract.weighing import CHANCE, ENOUGH, Share, Subjects, Total, c
 __all__ = ["ShapeComparer", "are_same_subjects"]
 
 _NONE: Final = Subjects()
+
+_NEARLY_ALL: Final = 0.99
+"""What clients were told in so great a share, they rely on: it breaks them where it is gone from
+all."""
 
 
 class ShapeComparer:
@@ -132,12 +136,13 @@ class ShapeComparer:
 
     def _always_null(self, place: str, old: Shape, new: Shape) -> None:
         n, m = sum(old.types.values()), sum(new.types.values())
+        count = n - old.types.get("null", 0)
         self._tell.changed(
             place,
             "always-null",
-            "deprecated",
+            _loss(count, n),
             Side(
-                count=n - old.types.get("null", 0),
+                count=count,
                 of=n,
                 shown=_listed(_values(old)),
                 example=old.example,
@@ -243,11 +248,17 @@ class ShapeComparer:
             share = Share(field.present, n, field.subjects, _of_objects(old))
             total = Total(m, _of_objects(new), same)
             if chance_of_none(share, total, smoothed=False) < CHANCE:
+                severity = _loss(field.present, n)
                 sentence = f"The field was in {field.present} of {n} objects and is in none of {m}."
-                self._tell.changed(place, "field-removed", "deprecated", before, after, sentence)
+                self._tell.changed(place, "field-removed", severity, before, after, sentence)
             else:
                 sentence = f"In none of {m} objects; it was in {field.present} of {n} only."
                 self._tell.not_told(place, "not-seen", sentence)
+
+
+def _loss(count: int, of: int) -> Severity:
+    """How bad it is that what was in ``count`` of ``of`` is in none."""
+    return "breaking" if count >= _NEARLY_ALL * of else "deprecated"
 
 
 def _has_enough_below(old: Shape, new: Shape) -> bool:

@@ -14,12 +14,21 @@ test). Only what all devices have, where they are the same in both, is weighed b
 
 from __future__ import annotations
 
-from math import comb
+from math import comb, exp, lgamma
 from typing import Final
 
 import msgspec
 
-__all__ = ["CHANCE", "ENOUGH", "Share", "Subjects", "Total", "chance_of_none", "is_of_subjects"]
+__all__ = [
+    "CHANCE",
+    "ENOUGH",
+    "Share",
+    "Subjects",
+    "Total",
+    "chance_of_none",
+    "chance_of_so_many",
+    "is_of_subjects",
+]
 
 CHANCE: Final = 0.001
 """What may come by chance more often than this is no change."""
@@ -69,3 +78,19 @@ def is_of_subjects(share: Share, total: Total) -> bool:
     if not total.subjects or not 0 < share.subjects <= share.of_subjects:
         return False
     return share.subjects < share.of_subjects or not total.same
+
+
+def chance_of_so_many(now: Share, before: Share) -> float:
+    """How likely at least ``now.count`` of all that have it, ``now.count + before.count``, fall
+    among the ``now.of`` by chance (Fisher's exact test, one-sided)."""
+    having, of = now.count + before.count, now.of + before.of
+    most = min(having, now.of)
+    return sum(
+        exp(_log_comb(now.of, count) + _log_comb(before.of, having - count) - _log_comb(of, having))
+        for count in range(now.count, most + 1)
+        if having - count <= before.of
+    )
+
+
+def _log_comb(of: int, count: int) -> float:
+    return lgamma(of + 1) - lgamma(count + 1) - lgamma(of - count + 1)

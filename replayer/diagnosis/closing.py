@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal
 
 import msgspec
@@ -21,6 +22,10 @@ later."""
 
 _REFUSALS: Final = (1002, 1003, 1007, 1008, 1009, 1010)
 """Codes that blame the other side for what it sent (RFC 6455 section 7.4.1)."""
+
+_OWN_REASONS: Final = (1000, 1011, 1012, 1013, 1014)
+"""Codes that say why a server closes, and not for what a client left undone (RFC 6455 section
+7.4.1, the registry of codes)."""
 
 _AT_ONCE_NS: Final = 2_000_000_000
 
@@ -84,6 +89,7 @@ class Closing:
         "_connection",
         "_findings",
         "_rules",
+        "_says_waited",
         "blames",
         "first",
         "missed_pong",
@@ -95,6 +101,10 @@ class Closing:
         self._findings = findings
         self._rules = rules
         self._connection = connection
+        said = re.escape(rules.unanswered_ping_close_reason)
+        # Its figure may come twice.
+        said = said.replace(re.escape("{interval_ms}"), "([1-9][0-9]{0,11})", 1)
+        self._says_waited = re.compile(said.replace(re.escape("{interval_ms}"), "[0-9]+"))
         self.first: CloseFrame | None = None
         self.second: CloseFrame | None = None
         self.missed_pong: Blame | None = None
@@ -148,9 +158,15 @@ class Closing:
         blamed = self.blames.get("client")
         if close.code in _REFUSALS and blamed is not None:
             return f"{blamed.words}; it gave {close}", blamed.section, "client"
-        missed = self.missed_pong
-        if missed is not None and self._is_recent(missed, close.at_ns) and close.code != 1000:
-            return missed.words, missed.section, "client"
+        missed, before = self.missed_pong, ""
+        if missed is not None and self._is_recent(missed, close.at_ns):
+            # Whichever code a backend has for that, it is none that says something else.
+            if (
+                close.code not in _OWN_REASONS
+                or close.code == self._rules.unanswered_ping_close_code
+            ):
+                return f"{missed.words}; it gave {close}", missed.section, "client"
+            before = f"; before that {missed.words}"
         if self._says_unanswered(close):
             words = f"it gave {close}, although no PING was left unanswered"
             self._add("close.unexplained", close.at_ns, close.seq, f"the server closed: {words}")
@@ -160,18 +176,20 @@ class Closing:
             if "client" not in self.perhaps_closed:
                 self._add("close.going-away", close.at_ns, close.seq, f"the server closed: {words}")
             return words, "", None
-        words = f"it gave {close}, and nothing that the client did explains it"
+        words = f"it gave {close}, and nothing that the client did explains it{before}"
         self._add("close.unexplained", close.at_ns, close.seq, f"the server closed: {words}")
         return words, "3.4", "server"
 
     def _of_client(self, close: CloseFrame) -> tuple[str, str, Party | None]:
         blamed = self.blames.get("server")
-        # Who closes with 1000 long after something went wrong did not close for it.
-        if blamed is not None and (
-            close.code in _REFUSALS or close.at_ns - blamed.at_ns <= _AT_ONCE_NS or blamed.lasts
-        ):
+        if blamed is None:
+            return f"it gave {close}", "", None
+        at_once = close.at_ns - blamed.at_ns <= _AT_ONCE_NS
+        if blamed.lasts or close.code in _REFUSALS or (at_once and close.code not in _GOES_AWAY):
             return f"{blamed.words}; it gave {close}", blamed.section, "server"
-        return f"it gave {close}", "", None
+        # Who closes as usual did not close for what went wrong, or does not say so.
+        before = f"; shortly before, {blamed.words}" if at_once else ""
+        return f"it gave {close}{before}", "", None
 
     def _without_frame(self, tcp: TcpEnd) -> Ending:
         missed, at_ns = self.missed_pong, tcp.at_ns
@@ -182,16 +200,16 @@ class Closing:
             return self._ending(at_ns, "recorder", tcp.how, words, "", None)
         if tcp.how == "timeout":
             words = tcp.detail or "nothing came any more"
-            fault: Party | None = "server" if server is not None else None
-            if server is not None:
-                words = server.words
+            fault: Party | None = None
+            if server is not None and _explains(server, at_ns):
+                words, fault = server.words, "server"
             return self._ending(at_ns, tcp.by, "timeout", words, "3.3" if fault else "", fault)
         came_before = tcp.by in self.perhaps_closed
         if tcp.how == "eof" and came_before and not (server or network or missed):
             words = "TCP ended; whether a close frame came before the recording was not seen"
             return self._ending(at_ns, tcp.by, "eof", words, "", None)
         if tcp.by == "client":
-            blamed = server or network
+            blamed = next((one for one in (server, network) if one and _explains(one, at_ns)), None)
             rule = "close.by-client-without-frame" if tcp.how == "eof" else "tcp.reset-by-client"
             words = "it ended TCP without a close frame"
             if tcp.how == "reset":
@@ -219,6 +237,13 @@ class Closing:
 
     def _is_recent(self, missed: Blame, at_ns: int) -> bool:
         return at_ns - missed.at_ns <= self._rules.ping_interval_ns
+
+    def waited_ns(self, close: CloseFrame) -> int | None:
+        """How long a server waited for a pong, if its close frame says that it did (lineage)."""
+        found = self._says_waited.fullmatch(close.reason)
+        if found is None or close.code != self._rules.unanswered_ping_close_code:
+            return None
+        return int(found[1]) * 1_000_000 if found.groups() else self._rules.ping_interval_ns
 
     def _says_unanswered(self, close: CloseFrame) -> bool:
         return (
@@ -251,3 +276,7 @@ class Closing:
 
     def _add(self, rule: str, at_ns: int, seq: int | None, seen: str) -> None:
         self._findings.add(rule, connection=self._connection, at_ns=at_ns, seq=seq, seen=seen)
+
+
+def _explains(blame: Blame, at_ns: int) -> bool:
+    return blame.lasts or at_ns - blame.at_ns <= _AT_ONCE_NS

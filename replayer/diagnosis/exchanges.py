@@ -222,7 +222,16 @@ class Exchanges:
         if waiting.blame is not None:
             words = f"the handshake was answered {said}: {waiting.blame}"
             return self._refusal(response, at_ns, words, waiting.section, "client")
-        session = "its session was live" if self._is_live(waiting) else "it had a cookie"
+        ended_ns = self.logins.ended_early_ns(waiting.asked.session_id)
+        if ended_ns is not None:
+            when = f"at {seconds(ended_ns)} s " if self._findings.is_timed else ""
+            words = (
+                f"the handshake was answered {said}{by}: the server had ended its session early, as"
+                f" a call {when}was told"
+            )
+            return self._refusal(response, at_ns, words, "3.4", "server")
+        is_live = self._is_live(waiting)
+        session = "its session had time left" if is_live else "it had a cookie"
         words = f"the handshake was answered {said}{by}, although {session}"
         self._add("handshake.refused", response.connection, at_ns, response.seq, words)
         return self._refusal(response, at_ns, words, "3.2", "server")
@@ -336,6 +345,8 @@ class Exchanges:
                 f" was used less than {self._rules.session_timeout_s:g} s ago"
             )
             self._add("session.ended-early", connection, at_ns, response.seq, what)
+            if asked.session_id is not None:
+                self.logins.ended_early(asked.session_id, at_ns)
 
     # Calls
 

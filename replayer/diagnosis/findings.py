@@ -31,6 +31,8 @@ class Findings:
         """Each one, where somebody takes them away."""
         self.is_timed = True
         """Whether what is being read has moments."""
+        self.hint = ""
+        """What to ask with, where the recording says that its backend is set up otherwise."""
         self._keep = keep
         self._untold = untold
 

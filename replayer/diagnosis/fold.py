@@ -232,6 +232,8 @@ class Diagnoser:
                 "sockets were opened by requests that show no cookie: the tool that was imported"
                 " from leaves it out, or there was none"
             )
+        if self.findings.hint:
+            found.append(self.findings.hint)
         if not self._known.knows_all_devices:
             found.append("there are more devices than are remembered: joins were judged no further")
         return found

@@ -43,6 +43,7 @@ class Logins:
         self._next_id = ""
         self._sessions = Sessions(rules, lambda: self._next_id)
         self._logged_out: set[str] = set()
+        self._ended_early: dict[str, int] = {}
 
     def cookie_of(self, request: Request) -> str | None:
         """The id of the session that the request names."""
@@ -54,6 +55,7 @@ class Logins:
         for session_id in self.cookies_set(response):
             self._sessions.logout(session_id)
             self._logged_out.discard(session_id)
+            self._ended_early.pop(session_id, None)
             self._next_id = session_id
             self._sessions.login("", at_ns)
 
@@ -79,6 +81,14 @@ class Logins:
         ):
             self._next_id = session_id
             self._sessions.login("", at_ns)
+
+    def ended_early(self, session_id: str, at_ns: int) -> None:
+        """A call was told that its session, which had time left, is none."""
+        self._ended_early.setdefault(session_id, at_ns)
+
+    def ended_early_ns(self, session_id: str | None) -> int | None:
+        """When a call was first told so, None if none was."""
+        return self._ended_early.get(session_id or "")
 
     def logout(self, session_id: str) -> None:
         """A session was ended by its user."""

@@ -8,7 +8,7 @@ from recorder.model import Bytes
 from recorder.track.heartbeat import Heartbeat
 from recorder.track.rules import Rules
 from recorder.track.violations import Violation
-from replayer.diagnosis.closing import Blame, Closing, TcpEnd
+from replayer.diagnosis.closing import Blame, CloseFrame, Closing, TcpEnd
 from replayer.diagnosis.findings import Findings
 from replayer.diagnosis.messages import Status, is_ping, shown
 from replayer.reading.words import seconds
@@ -28,8 +28,11 @@ class Pings:
         "_connection",
         "_findings",
         "_interval_ns",
+        "_is_cause",
         "_last_ns",
+        "_missed_first",
         "_sent_ns",
+        "_was_sent",
         "are_owed",
         "heard_ns",
         "heartbeat",
@@ -47,7 +50,11 @@ class Pings:
         self._closing = closing
         self._connection = connection
         self._interval_ns = rules.ping_interval_ns
+        self._is_cause = rules.unanswered_ping == "close"
         self._last_ns = opened_ns
+        self._was_sent = False
+        # The first of the PINGs in a row that were not answered.
+        self._missed_first = ""
         self._sent_ns: dict[str, int] = {}
 
     def taken_up(self, uuid: str, at_ns: int) -> None:
@@ -57,7 +64,10 @@ class Pings:
 
     def client_text(self, payload: bytes, at_ns: int) -> list[Violation]:
         """What is wrong with a text of the client, if it is a pong or was meant as one."""
+        answered = self.heartbeat.answered
         found = self.heartbeat.client_text(payload, at_ns)
+        if self.heartbeat.answered > answered:
+            self._missed_first = ""
         if found and found[0].rule == "pong.late":
             self._missed(payload.decode().removeprefix("pong "), at_ns, "was answered too late")
         return found
@@ -105,14 +115,48 @@ class Pings:
             return
         for violation in found:
             self._findings.violation(violation, seq)
-        gone = set(unanswered) - set(self.heartbeat.unanswered)
-        last = [uuid for uuid in unanswered if uuid in gone][-1]
-        self._missed(last, at_ns, "was never answered")
+        left = set(self.heartbeat.unanswered)
+        self._missed(next(one for one in unanswered if one not in left), at_ns)
 
-    def _missed(self, uuid: str, at_ns: int, how: str) -> None:
-        sent_ns = self._sent_ns.get(uuid)
+    def server_closed(self, close: CloseFrame) -> None:
+        """The server closed, and may say that it waited for a pong in vain (lineage): that counts,
+        for the interval is the server's to know.
+        """
+        waited_ns = self._closing.waited_ns(close)
+        if waited_ns is None or not self._findings.is_timed:
+            return
+        latest_ns = close.at_ns - waited_ns + waited_ns // 10
+        asked = [
+            (uuid, sent_ns)
+            for uuid in self.heartbeat.unanswered
+            if (sent_ns := self._sent_ns.get(uuid)) is not None and sent_ns <= latest_ns
+        ]
+        if not asked or not self.are_owed:
+            return
+        for uuid, sent_ns in asked:
+            what = (
+                f"the client sent no pong in the {seconds(close.at_ns - sent_ns)} s since the PING"
+                f' {uuid}; the server says that it waited: "{close.reason}" (lineage)'
+            )
+            self._add("pong.missing", close.at_ns, close.seq, what, f"'pong {uuid}'")
+        self._missed(asked[0][0], close.at_ns, is_said=True)
+        if waited_ns != self._interval_ns:
+            self._findings.hint = (
+                f"a server closed for a PING that was not answered for {waited_ns / 1e9:g} s, but"
+                f" its PINGs were judged by an interval of {self._interval_ns / 1e9:g} s: give"
+                f" --rules a file with ping_interval_s = {waited_ns / 1e9:g}"
+            )
+
+    def _missed(
+        self, uuid: str, at_ns: int, how: str = "was never answered", *, is_said: bool = False
+    ) -> None:
+        """A PING got no pong that counts. Of some in a row it is the first that explains an end."""
+        self._missed_first = self._missed_first or uuid
+        if not (self._is_cause or is_said):
+            return
+        sent_ns = self._sent_ns.get(self._missed_first)
         when = "" if sent_ns is None else f" of {seconds(sent_ns)} s"
-        words = f"the PING{when}, {uuid}, {how}"
+        words = f"the PING{when}, {self._missed_first}, {how}"
         self._closing.missed_pong = Blame("client", words, "3.3", at_ns)
 
     def _interval(self, at_ns: int, seq: int) -> None:
@@ -122,12 +166,18 @@ class Pings:
         if late_ns > interval_ns // 10:
             since = f"{seconds(self._last_ns)} s"
             if late_ns >= interval_ns - interval_ns // 10:
-                what = f"no PING came from {since} to {seconds(at_ns)} s"
+                what = f"no PING came from {since} to {seconds(at_ns)} s{self._every}"
                 self._add("ping.absent", self._last_ns + interval_ns, seq, what)
             else:
-                what = f"the PING behind that of {since} came {seconds(late_ns)} s late"
+                which = f"the PING behind that of {since}" if self._was_sent else "the first PING"
+                what = f"{which} came {seconds(late_ns)} s late{self._every}"
                 self._add("ping.late", at_ns, seq, what)
         self._last_ns = at_ns
+        self._was_sent = True
+
+    @property
+    def _every(self) -> str:
+        return f"; one is due every {self._interval_ns / 1e9:g} s"
 
     def silence(self, tcp: TcpEnd, at_ns: int, *, torn: Bytes | None) -> None:
         """The socket ended: should there have been another PING? ``torn`` is a frame that came no
@@ -148,9 +198,9 @@ class Pings:
         else:
             since = f"{seconds(self._last_ns)} s"
             what = f"no PING came from {since} to the end at {seconds(at_ns)} s"
-            self._add("ping.absent", due_ns, None, what)
+            self._add("ping.absent", due_ns, None, what + self._every)
             if tcp.how == "timeout":
-                self._closing.blame("server", what, "3.3", due_ns)
+                self._closing.blame("server", what, "3.3", due_ns, lasts=True)
             return
         what += ", no PING either"
         self._add("socket.silent", due_ns, None, what)

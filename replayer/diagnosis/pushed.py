@@ -118,7 +118,14 @@ class Pushed:
         if not self.from_opening:
             return
         if "devices" not in self.opening:
+            strangers = len(self._strangers.keys() - self._known.devices)
             what = "no devices were pushed; an account may have none"
+            if strangers:
+                of = "1 unknown device" if strangers == 1 else f"{strangers} unknown devices"
+                what = (
+                    f"no devices were pushed, although positions of {of} were: they were lost, or"
+                    " the account may not see them"
+                )
             self._add("opening.missing", at_ns, None, what)
 
     def no_timeout_before(self, at_ns: int, seq: int) -> None:

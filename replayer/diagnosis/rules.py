@@ -68,8 +68,8 @@ DIAGNOSED: Final[dict[str, Rule]] = {
     rule: _of_clients(rule) for rule in violations.RULES if rule not in _UNTOLD
 } | {
     # PINGs
-    "ping.absent": _server("3.3", "A PING comes every 30 s (ping_interval_s)."),
-    "ping.late": _remark("server", "3.3", "PINGs come at the interval; 30 s is the default."),
+    "ping.absent": _server("3.3", "PINGs come at the interval (ping_interval_s)."),
+    "ping.late": _remark("server", "3.3", "A PING comes when it is due (ping_interval_s)."),
     "ping.malformed": _server("3.3", "A PING has a uuid as its message, and the type PING."),
     "socket.silent": _server("3.3", "A server that has nothing to tell still sends PINGs."),
     # the opening handshake and HTTP

@@ -31,6 +31,8 @@ MAX_CLIENT_MESSAGE_BYTES: Final = 1024 * 1024
 _TOO_LONG: Final = re.compile(r"a frame of ([0-9]+) bytes is above")
 """What the parser of frames says of one."""
 
+_SOURCE: Final = re.compile(r" \((RFC [0-9]+ [0-9.]+)\)$")
+
 _TORN: Final = "the stream ended"
 
 _SLOW_FRAME_NS: Final = 1_000_000_000
@@ -197,8 +199,9 @@ class Socket:
         self._hears_client = False
         violation = self._violation("frame.broken", why, "frames as RFC 6455 has them", at_ns)
         self._findings.violation(violation, seq)
+        words, section = _sourced(why, "RFC 6455 5")
         self._closing.blame(
-            "client", f"the client broke the rules of frames: {why}", "RFC 6455 5", at_ns
+            "client", f"the client broke the rules of frames: {words}", section, at_ns
         )
 
     # The server
@@ -217,6 +220,9 @@ class Socket:
             self._server_broken("frame.server-broken", broken[0], at_ns, entry.seq)
         if frame.opcode == Opcode.CLOSE:
             self.pings.finish(at_ns, entry.seq)
+            if self._closing.first is None:
+                close = CloseFrame("server", frame.close_code, frame.close_reason, at_ns, entry.seq)
+                self.pings.server_closed(close)
             self._hears_server = False
             self._close("server", frame, at_ns, entry.seq)
             return
@@ -278,8 +284,9 @@ class Socket:
         self._hears_client = False
         self._add(rule, at_ns, seq, f"the server sent what RFC 6455 forbids: {why}")
         section = "RFC 6455 8.1" if rule == "message.bad-utf8" else "RFC 6455 5"
+        words, section = _sourced(why, section)
         self._closing.blame(
-            "server", f"the server broke the rules of frames: {why}", section, at_ns
+            "server", f"the server broke the rules of frames: {words}", section, at_ns
         )
 
     def _slow(self, entry: FrameEntry, at_ns: int) -> None:
@@ -321,6 +328,12 @@ def _forbidden(frame: Frame, entry: FrameEntry) -> list[str]:
     if entry.redacted and found:
         found = [why for why in found if not why.startswith("a length of ")]
     return found
+
+
+def _sourced(why: str, section: str) -> tuple[str, str]:
+    """What is wrong with a frame, and where that stands: ``section`` unless it says so itself."""
+    found = _SOURCE.search(why)
+    return (why, section) if found is None else (why[: found.start()], found[1])
 
 
 def _says_more(text: Said) -> bool:

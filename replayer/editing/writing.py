@@ -48,6 +48,8 @@ class Source:
         self.header: Final[Header] = self._reader.header
         self.entries_in = 0
         """How many entries were read."""
+        self.ended_ns: int | None = None
+        """When what was read ended."""
         self.problems: list[str] = []
         """What it lacks; all of it once :meth:`entries` came to their end."""
 
@@ -75,9 +77,10 @@ class Source:
             if type(entry) is End:
                 redaction.update(entry.redaction)
                 end = entry
+                self.ended_ns = entry.offset_ns
                 continue
             end = None
-            latest_ns = entry.offset_ns
+            self.ended_ns = latest_ns = entry.offset_ns
             self.entries_in += 1
             yield entry
         why = self._reader.why_incomplete

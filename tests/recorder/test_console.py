@@ -231,6 +231,47 @@ def test_ctrl_c_ends_a_process_with_130_and_no_traceback() -> None:
     assert (process.returncode, said.strip()) == (130, "tool: interrupted")
 
 
+def ended_by_sigterm(body: str) -> tuple[int, bytes, bytes]:
+    """Sent once the command prints; its exit code, what it printed then, and stderr."""
+    with subprocess.Popen(script(body), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGTERM)
+        printed, error = process.communicate(timeout=30)
+    return process.returncode, printed, error
+
+
+def test_sigterm_leaves_no_unfinished_file(tmp_path: Path) -> None:
+    output = tmp_path / "answer"
+    code, _, error = ended_by_sigterm(
+        "import time\n"
+        "from recorder.destination import destination\n"
+        f"with destination({str(output)!r}) as file:\n"
+        "    print('ready', flush=True)\n"
+        "    time.sleep(60)"
+    )
+    assert (code, error) == (Exit.INTERRUPTED, b"tool: interrupted\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_sigterm_where_trio_runs_is_for_who_asks_it_for_signals() -> None:
+    ready = "import signal, trio\nasync def work():\n    print('ready', flush=True)\n"
+    assert (
+        ended_by_sigterm(f"{ready}    await trio.sleep(60)\ntrio.run(work)")[0] == -signal.SIGTERM
+    )
+    asks = (
+        "import signal, trio\n"
+        "async def work():\n"
+        "    with trio.open_signal_receiver(signal.SIGTERM) as signals:\n"
+        "        print('ready', flush=True)\n"
+        "        async for _ in signals:\n"
+        "            return\n"
+        "trio.run(work)\n"
+        "print('in order')"
+    )
+    assert ended_by_sigterm(asks)[:2] == (0, b"in order\n")
+
+
 def test_a_reader_that_has_enough_is_no_error() -> None:
     with subprocess.Popen(
         script("while True: out('line')"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -62,6 +62,17 @@ async def test_hanging_up_on_one_that_hung_up_raises_nothing(is_broken: bool) ->
     await Transport(server).hang_up()
 
 
+async def test_a_tcp_socket_that_is_closed_already_is_not_reset_any_more() -> None:
+    [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener:
+        stream = await trio.testing.open_stream_to_socket_listener(listener)
+        other = await listener.accept()
+        transport = Transport(stream)
+        await stream.aclose()
+        transport.reset_at_close()
+        await other.aclose()
+
+
 def test_a_stream_in_memory_has_no_tcp_socket_to_reset() -> None:
     _, server = trio.testing.memory_stream_pair()
     assert tcp_socket_of(server) is None

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from recorder.wire.frames import Opcode
 from replayer.contract.checking import Report, check
 from replayer.contract.model import Contract
-from tests.replayer.contract.backend import Said, checked, entries_of, fleet, learnt
-from tests.replayer.recordings import frame, header
+from tests.replayer.contract.backend import PING, Said, checked, entries_of, fleet, learnt
+from tests.replayer.recordings import frame, header, numbered
 
 
 def objects(count: int, of: int = 10, **fields: Any) -> list[Said]:
@@ -170,11 +171,12 @@ def test_a_new_kind_of_message_is_additive() -> None:
 
 def test_a_kind_or_a_call_that_was_not_seen_is_not_called_gone() -> None:
     said = fleet(12)
-    report = checked(contract_of(said), [each for each in said if each.where == "positions"])
+    positions = [each for each in said if each.where == "positions"]
+    report = checked(contract_of(said), positions[:5])
     assert report.verdict == "same"
-    assert {(each.where, each.why) for each in report.unchecked} == {
+    assert {(each.where, each.why) for each in report.unchecked if not each.place} == {
         ("devices", "not-seen"),
-        ("status", "not-seen"),
+        ("status (PING)", "not-seen"),
         ("GET /api/devices", "not-seen"),
     }
 
@@ -204,10 +206,102 @@ def test_another_status_is_breaking_unless_it_tells_of_the_session(
         assert found(report) == [("breaking", "status-changed", "")]
 
 
-def test_texts_that_cannot_be_read_are_told() -> None:
-    entries = [*entries_of(objects(20)), frame("server", b'{"torn')]
-    report = check(contract_of(objects(20)), header(), entries)
-    assert [each.what for each in report.remarks] == ["unread"]
+BROKEN = [b'{positions":[{"id":1}]}', b'{"positions":[{"id":1,"a":{"b":{}}', b"{}~{", b"[1]"]
+
+
+def broken(said: list[Said], count: int, text: bytes = BROKEN[0]) -> list[Any]:
+    """The messages, and then so many that no JSON object can be made of."""
+    return [*entries_of(said), *[frame("server", text)] * count]
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_messages_that_cannot_be_read_are_breaking(text: bytes) -> None:
+    calls = [Said("GET /api/devices 200", [{"id": 1}])] * 9
+    contract = contract_of(objects(100) + calls)
+    report = check(contract, header(), broken(calls, 100, text))
+    assert report.verdict == "drift"
+    (change,) = report.changes
+    assert (change.severity, change.what, change.where) == ("breaking", "unreadable", "messages")
+    assert (change.before.count, change.before.of) == (0, 100)
+    assert (change.after.count, change.after.of) == (100, 100)
+
+
+def test_binary_messages_cannot_be_read() -> None:
+    binary = [frame("server", b'{"positions":[]}', opcode=Opcode.BINARY)] * 50
+    report = check(contract_of(objects(50)), header(), binary)
+    assert [each.what for each in report.changes] == ["unreadable"]
+
+
+def test_a_few_messages_that_cannot_be_read_are_undecided() -> None:
+    report = check(contract_of(objects(20)), header(), broken(objects(20), 1))
+    assert (report.verdict, report.changes) == ("undecided", [])
+    assert unchecked(report) == {"": "by-chance"}
+
+
+def test_what_could_not_be_read_before_either_is_a_remark() -> None:
+    contract = learnt(broken(objects(100), 10))
+    assert contract.unreadable == 10
+    report = check(contract, header(), broken(objects(100), 10))
+    assert (report.verdict, [each.what for each in report.remarks]) == ("same", ["unreadable"])
+    assert check(contract, header(), broken(objects(100), 12)).verdict == "undecided"
+    assert check(contract, header(), broken(objects(100), 60)).verdict == "drift"
+
+
+def ping(number: int) -> Said:
+    return Said("status", [PING | {"message": f"uuid {number}"}])
+
+
+def test_a_ping_or_a_keep_alive_is_never_a_new_kind() -> None:
+    said = objects(50)
+    pings = [ping(number) for number in range(50)]
+    others = [frame("server", b"{}")] * 50 + [frame("server", b'{"webSessionTimeout":[9]}')] * 50
+    report = check(contract_of(said), header(), numbered([*entries_of(said + pings), *others]))
+    assert (report.verdict, report.changes) == ("same", [])
+    assert not [each for each in report.unchecked if each.deviates]
+    assert {each.where for each in report.remarks if each.what == "kind-known"} == {
+        "",
+        "status (PING)",
+        "webSessionTimeout",
+    }
+
+
+def test_without_the_pings_of_the_contract_it_is_the_same() -> None:
+    contract = contract_of(objects(50) + [ping(number) for number in range(50)])
+    report = checked(contract, objects(50))
+    assert report.verdict == "same"
+    assert "not seen" not in report.summary
+    assert [(each.where, each.why) for each in report.unchecked] == [("status (PING)", "not-seen")]
+
+
+def test_a_status_that_is_no_ping_is_a_new_kind() -> None:
+    alarm = Said("status", [PING | {"type": "ALRM"}])
+    report = checked(contract_of(objects(100)), objects(100) + [ping(1), alarm] * 50)
+    assert [(each.what, each.where) for each in report.changes] == [("kind-new", "status")]
+
+
+def test_a_kind_that_was_much_and_is_not_seen_is_undecided() -> None:
+    events = [Said("events", [{"id": 1}])] * 50
+    contract = contract_of(objects(50) + events)
+    report = checked(contract, events)
+    assert report.verdict == "undecided"
+    assert report.summary.endswith("compared, but 1 of 2 kinds was not seen: positions")
+    assert checked(contract, events[:8]).verdict == "same"
+    rare = contract_of(objects(1000) + events)
+    report = checked(rare, objects(1000))
+    assert report.verdict == "same"
+    assert report.summary.endswith("compared, but 1 of 2 kinds was not seen: events")
+
+
+@pytest.mark.parametrize(
+    ("had", "severity"), [(200, "breaking"), (199, "breaking"), (190, "deprecated")]
+)
+def test_what_nearly_all_had_and_none_has_is_breaking(had: int, severity: str) -> None:
+    new = objects(200)
+    report = checked(contract_of(objects(had, x=1) + objects(200 - had)), new)
+    assert found(report) == [(severity, "field-removed", "/positions/*/x")]
+    new = objects(200, x=None)
+    report = checked(contract_of(objects(had, x=1) + objects(200 - had, x=None)), new)
+    assert found(report) == [(severity, "always-null", "/positions/*/x")]
 
 
 def test_nothing_seen_is_undecided() -> None:

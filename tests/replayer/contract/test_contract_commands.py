@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from recorder.errors import OutputExists
+from recorder.errors import OutputExists, RecordingError
 from recorder.exits import Exit
 from recorder.model import Note, Series
 from recorder.recording import Writer
@@ -122,7 +122,9 @@ def test_in_junit_what_was_not_seen_is_skipped(tmp_path: Path, contract: str) ->
     invoke(record(tmp_path / "quiet.track.jsonl", said), contract, "--junit", str(path))
     cases = ElementTree.parse(path).getroot()[0]
     skipped = [case for case in cases if case.find("skipped") is not None]
-    assert [(case.get("classname"), case.get("name")) for case in skipped] == [("status", "/")]
+    assert [(case.get("classname"), case.get("name")) for case in skipped] == [
+        ("status (PING)", "/")
+    ]
 
 
 def test_what_a_backend_says_is_printed_harmlessly(tmp_path: Path, contract: str) -> None:
@@ -179,12 +181,46 @@ def test_a_file_that_is_no_contract_is_told(tmp_path: Path) -> None:
     torn.write_text('{"format":"track-contract"')
     with pytest.raises(NoContract, match="contract infer"):
         invoke(recording, str(later))
-    with pytest.raises(NoContract, match="contract infer"):
+    with pytest.raises(NoContract, match="is a recording, not a contract"):
         invoke(recording, recording)
+    packed = tmp_path / "old.track.jsonl.zst"
+    write(packed, entries_of(fleet(12)))
+    with pytest.raises(NoContract, match="is a recording, not a contract"):
+        invoke(recording, str(packed))
     with pytest.raises(NoContract, match="no JSON"):
         invoke(recording, str(torn))
     with pytest.raises(NoContract, match="UTF-8"):
         decode_contract(b"\xff", "x")
+
+
+def test_a_contract_in_place_of_a_recording_is_told(tmp_path: Path, contract: str) -> None:
+    recording = str(tmp_path / "old.track.jsonl")
+    with pytest.raises(RecordingError, match="is a contract, not a recording"):
+        invoke(contract, contract)
+    with pytest.raises(RecordingError, match="is a contract, not a recording"):
+        CliRunner().invoke(infer_command, [recording, contract, "-o", "-"], catch_exceptions=False)
+
+
+def test_what_was_not_checked_is_a_line_or_few_for_each_reason(tmp_path: Path) -> None:
+    rare = {f"rare {number}": 1 for number in range(60)}
+    said = [
+        Said("positions", [{"id": number} | (rare if number < 3 else {})]) for number in range(40)
+    ]
+    recording, output = record(tmp_path / "r.track.jsonl", said), str(tmp_path / "c.json")
+    CliRunner().invoke(infer_command, [recording, "-o", output], catch_exceptions=False)
+    lines = invoke(recording, output).stdout.splitlines()
+    assert lines[0].startswith("same: ")
+    assert lines[1:4] == [
+        "",
+        "not checked (--json has each):",
+        "  60 too little seen (below 5 in the contract or now): positions:",
+    ]
+    assert lines[4].startswith("    /positions/*/rare 0, /positions/*/rare 1, ")
+    assert lines[-1] == "    …"
+    assert len(lines) <= 8
+    assert max(map(len, lines)) <= 80
+    report = msgspec.json.decode(invoke(recording, output, "--json").stdout)
+    assert len(report["unchecked"]) == 60
 
 
 def test_a_contract_alone_is_a_usage_error_and_help_names_the_three_commands(

@@ -203,7 +203,8 @@ def test_fragments_and_joined_texts_are_read_as_messages() -> None:
         frame("client", b"pong 1"),
         frame("server", b'{"beacons":[]}', connection=2),
         frame("server", b"1}]}", opcode=Opcode.CONTINUATION),
-        frame("server", b'{"devices":[{"id":2}]}~{}~[1]~{"a":1,"b":2}~{"torn'),
+        frame("server", b'{"devices":[{"id":2}]}~{}~[1]~{"a":1,"b":2}'),
+        frame("server", b'{"devices":[{"id":3}]}~{"torn":[{}'),
         frame("server", b'{"binary":[]}', opcode=Opcode.BINARY),
     ]
     learner = Learner()
@@ -215,7 +216,8 @@ def test_fragments_and_joined_texts_are_read_as_messages() -> None:
         "beacons": 1,
         "devices": 2,
     }
-    assert learner.unread == 2
+    # The array, the message that is torn, and the binary one.
+    assert (learner.unreadable, contract.unreadable) == (3, 3)
     assert at(contract, "devices", "id").maximum == 2
 
 

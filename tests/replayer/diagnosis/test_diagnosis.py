@@ -571,3 +571,160 @@ def test_the_initial_push_that_comes_again_is_told() -> None:
     diagnosis = judged(entries_of([*polite_socket(), (100.0, "server", server(DEVICES))]))
     assert diagnosis.counts == {"opening.repeated": 1}
     assert diagnosis.kept
+
+
+# What explains an end
+
+
+FAST = Rules(ping_interval_s=1)
+
+
+def pinged(*at_s: float, answered: int = 0) -> list[tuple[float, Any, Frame]]:
+    """The initial push, and PINGs of which the first ``answered`` are answered."""
+    frames: list[tuple[float, Any, Frame]] = [(0.0, "server", server(DEVICES))]
+    for number, at in enumerate(at_s, 1):
+        frames.append((at, "server", server(ping(UUID % number))))
+        if number <= answered:
+            frames.append((at + 0.1, "client", client(f"pong {UUID % number}".encode())))
+    return frames
+
+
+def closed_at(
+    at_s: float,
+    code: int,
+    reason: str,
+    frames: list[tuple[float, Any, Frame]],
+    rules: Rules | None = None,
+) -> Diagnosis:
+    """A socket that the server closes, after these frames."""
+    close = (at_s, "server", close_frame(code, reason))
+    entries = entries_of(sorted([*frames, close], key=lambda one: one[0]), end_s=at_s + 0.1)
+    return judged(entries, rules)
+
+
+def test_a_server_that_says_it_waited_in_vain_is_believed_and_its_interval_is_named() -> None:
+    reason = "Idle timeout expired: 1000/1000 ms"
+    diagnosis = closed_at(2.0, 1001, reason, pinged(1.0))
+    assert not diagnosis.kept
+    (finding,) = breaches(diagnosis)
+    assert (finding.rule, finding.by, finding.at_ns) == ("pong.missing", "client", 2_000_000_000)
+    assert f'the server says that it waited: "{reason}" (lineage)' in finding.seen
+    (ending,) = diagnosis.endings
+    assert ending.fault == "client"
+    assert ending.cause == (
+        f"the PING of 1.000 s, {UUID % 1}, was never answered; it gave the code 1001 (going away),"
+        f' "{reason}"'
+    )
+    assert any("ping_interval_s = 1" in one for one in diagnosis.undecided)
+    # By the right rules the same, and no hint.
+    told = closed_at(2.0, 1001, reason, pinged(1.0), Rules(ping_interval_s=1))
+    assert (told.counts, told.undecided) == (diagnosis.counts, ())
+
+
+def test_one_that_says_so_although_each_ping_was_answered_gives_no_missing_pong() -> None:
+    reason = "Idle timeout expired: 1000/1000 ms"
+    diagnosis = closed_at(2.0, 1001, reason, pinged(1.0, answered=1))
+    assert "pong.missing" not in diagnosis.counts
+    assert diagnosis.undecided == ()
+    assert (
+        "pong.missing" not in closed_at(2.0, 1001, reason.replace("1000", "0"), pinged(1.0)).counts
+    )
+    # Nor is a PING one that was waited for which came just before.
+    assert "pong.missing" not in closed_at(2.0, 1001, reason, pinged(1.5)).counts
+
+
+def test_a_close_for_a_reason_of_the_servers_own_is_not_an_unanswered_pings() -> None:
+    for rules in (FAST, Rules(ping_interval_s=1, unanswered_ping="ignore")):
+        diagnosis = closed_at(3.4, 1011, "db down", pinged(1.0, 2.0, 3.0), rules)
+        (ending,) = diagnosis.endings
+        assert (ending.fault, ending.code, ending.reason) == ("server", 1011, "db down")
+        assert ending.cause.startswith('it gave the code 1011 (internal error), "db down", and')
+        assert diagnosis.counts["close.unexplained"] == 1
+        assert ("before that the PING of 1.000 s" in ending.cause) == (rules is FAST)
+
+
+def test_of_unanswered_pings_the_first_in_a_row_explains_the_end() -> None:
+    frames = pinged(1.0, 2.0, 3.0, 4.0, answered=1)
+    (ending,) = closed_at(5.0, 1001, "gone", frames, FAST).endings
+    assert ending.fault == "client"
+    assert ending.cause == (
+        f"the PING of 2.000 s, {UUID % 2}, was never answered; it gave the code 1001 (going away),"
+        ' "gone"'
+    )
+
+
+BROKEN = b'{"devices":[{"id":1}'
+
+
+@pytest.mark.parametrize(
+    ("at_s", "code", "fault", "says"),
+    [
+        (40.0, 1000, None, "it gave the code 1000 (normal)"),
+        (114.5, 1000, None, "it gave the code 1000 (normal); shortly before, the server sent what"),
+        (114.5, 1007, "server", "the server sent what is no JSON at byte"),
+        (40.0, 1007, "server", "the server sent what is no JSON at byte"),
+    ],
+)
+def test_a_client_that_closes_as_usual_did_not_close_for_broken_json(
+    at_s: float, code: int, fault: str | None, says: str
+) -> None:
+    frames = [*polite_socket(), (at_s, "server", server(BROKEN))]
+    frames.append((114.9, "client", close_frame(code, mask=MASK)))
+    (ending,) = judged(entries_of(sorted(frames, key=lambda one: one[0]))).endings
+    assert ending.fault == fault
+    assert ending.cause.startswith(says)
+    assert ("shortly before" in ending.cause) == ("shortly before" in says)
+
+
+def test_nor_did_one_that_hangs_up_long_after() -> None:
+    frames = sorted([*polite_socket(), (40.0, "server", server(BROKEN))], key=lambda one: one[0])
+    gone = Closed(connection=3, offset_ns=115_000_000_000, by="client", how="eof")
+    (ending,) = judged([*entries_of(frames)[:-3], gone]).endings
+    assert (ending.fault, ending.cause) == (None, "it ended TCP without a close frame")
+
+
+def test_the_first_ping_that_is_late_is_behind_no_other() -> None:
+    entries = entries_of(pinged(1.5, answered=1), end_s=2.0)
+    finding = the(judged(entries, FAST), "ping.late")
+    assert finding.seen == "the first PING came 0.500 s late; one is due every 1 s"
+
+
+def test_where_no_devices_were_pushed_the_positions_of_unknown_ones_are_told_with_it() -> None:
+    frames = [one for one in polite_socket() if one[2].payload != DEVICES]
+    diagnosis = judged(entries_of(frames))
+    assert diagnosis.counts == {"opening.missing": 1}
+    assert "although positions of 1 unknown device were" in the(diagnosis, "opening.missing").seen
+
+
+def test_a_cause_names_one_source() -> None:
+    frames = sorted([*polite_socket(), (114.0, "client", server(b"x"))], key=lambda one: one[0])
+    frames.append((114.5, "server", close_frame(1002)))
+    (ending,) = judged(entries_of(frames)).endings
+    assert ending.fault == "client"
+    assert (ending.section, str(ending).count("RFC")) == ("RFC 6455 5.1", 1)
+
+
+def test_a_handshake_behind_a_session_that_was_said_to_be_ended_is_refused_for_that() -> None:
+    login: dict[str, Any] = {"connection": 1, "exchange": 1, "offset_ns": 0}
+    call: dict[str, Any] = {"connection": 1, "exchange": 2, "offset_ns": 5_000_000_000}
+    opens: dict[str, Any] = {"connection": 2, "exchange": 1, "offset_ns": 6_000_000_000}
+    cookie = [("Cookie", "JSESSIONID=node0")]
+    upgrade = [*cookie, ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
+    upgrade.append(("Sec-WebSocket-Key", KEY))
+    diagnosis = judged(
+        [
+            Request(**login, method="POST", target="/api/session", headers=[]),
+            Response(**login, status=200, headers=[("Set-Cookie", "JSESSIONID=node0; Path=/api")]),
+            Request(**call, method="GET", target="/api/devices", headers=cookie),
+            Response(**call, status=401, reason="Unauthorized", headers=[]),
+            Request(**opens, method="GET", target="/api/socket", headers=upgrade),
+            Response(**opens, status=503, reason="Service Unavailable", headers=[]),
+        ]
+    )
+    assert diagnosis.counts == {"session.ended-early": 1}
+    (ending,) = diagnosis.endings
+    assert ending.fault == "server"
+    assert ending.cause == (
+        "the handshake was answered 503 Service Unavailable: the server had ended its session"
+        " early, as a call at 5.000 s was told"
+    )

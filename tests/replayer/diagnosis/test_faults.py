@@ -165,7 +165,7 @@ HANDSHAKES: dict[str, Case] = {
         "refusal:status=502,body=nginx",
         "handshake.refused",
         1,
-        "502 Bad Gateway by nginx, although its session was live",
+        "502 Bad Gateway by nginx, although its session had time left",
         ends="was refused by the server at 1.000 s: the handshake was answered 502",
     ),
     "wrong-accept": Case(

@@ -12,9 +12,11 @@ import trio
 import trio.testing
 
 from fake_server.playback import Playback
+from recorder.recording import Reader
 from recorder.track.rules import Rules
 from recorder.track.violations import RULES
 from recorder.wire.frames import Frame, Opcode
+from replayer.conformance import JUDGED_RULES, conformance
 from replayer.diagnosis.rules import DIAGNOSED
 from tests.fake_server.support import MASK, PING, handshake, quiet
 from tests.fake_server.test_conformance_of_the_fake import CLIENTS
@@ -126,6 +128,11 @@ async def test_a_violation_that_the_fake_logs_is_told(
     async with recorded(path, rules=rules, lead_s=0) as fake:
         await behave(fake)
     await assert_told(rule, path, fake, rules)
+    with Reader(path) as reader:
+        again = [one.rule for one in conformance(reader, rules, from_start=True)]
+    # What `serve --record` says at its end.
+    assert again.count(rule) == (fake.rules_broken.count(rule) if rule in JUDGED_RULES else 0)
+    assert rule in JUDGED_RULES or rule.partition(".")[0] not in ("socket", "handshake")
 
 
 async def test_a_repeated_uuid_of_recorded_pings_is_told(
@@ -165,7 +172,8 @@ async def test_an_ending_names_the_unanswered_ping(
     (ending,) = diagnosis_of(path).endings
     assert str(ending) == (
         f"connection {ending.connection} was closed by the server at 61.010 s:"
-        f" the PING of 31.000 s, {uuid}, was never answered (manual 3.3)"
+        f" the PING of 31.000 s, {uuid}, was never answered; it gave the code 1001 (going away),"
+        ' "Idle timeout expired: 30000/30000 ms" (manual 3.3)'
     )
     assert (ending.by, ending.fault) == ("server", "client")
 

@@ -141,6 +141,18 @@ def test_what_came_of_it_is_said(source: Path, tmp_path: Path) -> None:
     assert said == f"{tmp_path / 'c'}: 31 entries (30 read, 0 left out, 1 added)\n"
 
 
+def test_a_note_behind_the_end_is_said_to_make_the_recording_longer(
+    source: Path, tmp_path: Path
+) -> None:
+    ended_ns = max(one.offset_ns or 0 for one in read(source))
+    late = ["--at", "2h", "--note", "x"]
+    said = run("annotate", source, "-o", tmp_path / "b", *late, "--at", "1", "--note", "y").stderr
+    assert said.splitlines()[1] == (
+        f"it is {7200 - ended_ns / 1e9:.3f} s longer now: a note stands behind the end, which was"
+        f" at {ended_ns / 1e9:.3f} s"
+    )
+
+
 def test_edits_of_edits_say_all_that_was_done(source: Path, tmp_path: Path) -> None:
     once = edited(tmp_path / "b", "cut", source, "--from", "1.25")
     twice = edited(tmp_path / "c", "speed", "1/3", once)

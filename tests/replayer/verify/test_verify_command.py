@@ -255,6 +255,10 @@ def test_the_backend_hears_nothing_but_login_lists_socket_and_pongs(tmp_path: Pa
     with fake_server(*serving) as url:
         of_network = ("--ca-file", ca, "--user-file", user_file)
         ran = run("track-replayer", "verify", contract, "--url", url, "--for", "2.5s", *of_network)
+        distrusted = run("track-replayer", "verify", contract, "--url", url, *of_network[2:])
+    assert distrusted.returncode == Exit.UNREACHABLE
+    assert "certificate is not to be trusted" in distrusted.stderr
+    assert "--ca-file" in distrusted.stderr
     assert ran.returncode == Exit.UNDECIDED, ran.stderr
     assert DEMO_ACCOUNT.password not in ran.stdout + ran.stderr
     with Reader(heard) as reader:
