@@ -35,6 +35,7 @@ MAX_LINE_BYTES: Final = 512 * 1024 * 1024
 
 _Entries: TypeAlias = Generator[KnownEntry | UnknownEntry, None, None]
 
+_CONTRACT_START: Final = re.compile(rb'\s*\{\s*"format"\s*:\s*"track-contract"')
 _HAR_START: Final = re.compile(rb'\s*\{\s*"log"\s*:')
 _CAPTURE: Final = re.compile(rb"HTTP/1\.[01] |Logged In")
 _CHUNK_BYTES: Final = 256 * 1024
@@ -271,6 +272,10 @@ class Reader:
 
     def _check_start(self, start: bytes) -> None:
         """Say what a file is that cannot be a recording, before its first line is searched for."""
+        if _CONTRACT_START.match(start):
+            raise RecordingError(
+                f"{self.name} is a contract of `track-replayer contract infer`, not a recording"
+            )
         if not start or (start.startswith(b"{") and not _HAR_START.match(start)):
             return
         looks = (

@@ -62,12 +62,7 @@ def conform_command(
         keep = None if everything else KEPT_OF_EACH_RULE
         diagnosis = diagnose(reader.header, reader, rules, keep=keep)
         name = reader.name
-        problems = list(reader.problems)
-        if reader.torn is not None:
-            problems.append(
-                f"{reader.names[-1]} is torn: {reader.torn.bytes_lost} bytes at its end could not"
-                f" be read ({reader.torn.why})"
-            )
+        problems = reader.remarks
     if junit is not None:
         with destination(junit, force=force) as file:
             file.write(junit_xml(f"conform {name}", cases(diagnosis)).encode("utf-8"))

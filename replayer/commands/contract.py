@@ -16,7 +16,7 @@ from recorder.destination import destination
 from recorder.errors import RecordingError
 from recorder.exits import Exit
 from recorder.recording import Reader
-from replayer.commands.terminal import make_output_safe
+from replayer.commands.terminal import make_output_safe, say_problems
 from replayer.contract.checking import SEVERITIES, Report, judge
 from replayer.contract.findings import Severity
 from replayer.contract.learning import Learner
@@ -158,13 +158,7 @@ def _learn(paths: tuple[str, ...]) -> Learner:
     for group in _groups(paths):
         with SeriesReader(group) as reader:
             learner.learn(reader.header, reader)
-            for problem in reader.problems:
-                say(printable(problem))
-            if reader.torn is not None:
-                say(
-                    f"{printable(reader.names[-1])} is torn: {reader.torn.bytes_lost} bytes at its"
-                    f" end could not be read ({reader.torn.why})"
-                )
+            say_problems(reader)
     return learner
 
 

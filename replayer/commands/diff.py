@@ -12,9 +12,9 @@ import click
 import msgspec
 from rich.cells import cell_len
 
-from recorder.console import out, say
+from recorder.console import out
 from recorder.exits import Exit
-from replayer.commands.terminal import make_output_safe, output_columns
+from replayer.commands.terminal import make_output_safe, output_columns, say_problems
 from replayer.difference.alignment import WINDOW
 from replayer.difference.comparison import Comparison, Differing, OneSided, Where, compare
 from replayer.difference.exact import Difference, first_difference
@@ -89,13 +89,7 @@ def diff_command(
         for line in lines:
             out(line)
     for reader in readers:
-        for problem in reader.problems:
-            say(printable(problem))
-        if reader.torn is not None:
-            say(
-                f"{printable(reader.names[-1])} is torn: {reader.torn.bytes_lost} bytes at its end"
-                f" could not be read ({reader.torn.why})"
-            )
+        say_problems(reader)
     return _EXITS[verdict]
 
 

@@ -15,6 +15,7 @@ from recorder.console import say
 from recorder.destination import destination
 from recorder.model import Sender
 from replayer.commands.selection_options import MomentType
+from replayer.commands.terminal import say_problems
 from replayer.errors import CannotExport
 from replayer.export.csv_table import csv_lines
 from replayer.export.geojson import GeoJsonExport
@@ -198,7 +199,7 @@ def _export_wire(
     say(f"connection {socket.connection}, {sender}: {entries} entries, {size_bytes} bytes")
     if redacted:
         say(f"{redacted} of {entries} entries were redacted: this is not the original")
-    _say_torn(reader)
+    say_problems(reader)
 
 
 def _export_har(recordings: tuple[str, ...], output: str, *, force: bool) -> None:
@@ -214,7 +215,7 @@ def _export_har(recordings: tuple[str, ...], output: str, *, force: bool) -> Non
     if reader.header.timing == "none":
         say(f"{reader.name} has no timing: everything stands at {reader.header.started_at}")
     _say_left_out(export.left_out, export.redacted)
-    _say_torn(reader)
+    say_problems(reader)
 
 
 def _export_table(options: _Options, table: Table, form: Literal["csv", "parquet"]) -> None:
@@ -250,7 +251,7 @@ def _export_table(options: _Options, table: Table, form: Literal["csv", "parquet
             file.writelines(csv_lines(names, rows))
     say(f"{counted(count, 'rows')}, {counted(len(names), 'columns')}")
     _say_left_out(learning.left_out, learning.redacted)
-    _say_torn(reader)
+    say_problems(reader)
 
 
 def _export_map(options: _Options, form: Literal["geojson", "gpx"]) -> None:
@@ -278,7 +279,7 @@ def _export_map(options: _Options, form: Literal["geojson", "gpx"]) -> None:
     if places.join.repeats:
         places.left_out["positions told again with the same text"] += places.join.repeats
     _say_left_out(places.left_out, places.redacted)
-    _say_torn(reader)
+    say_problems(reader)
 
 
 def _spool(output: str) -> IO[bytes]:
@@ -292,16 +293,6 @@ def _say_left_out(left_out: Counter[str], redacted: int) -> None:
             say(f"left out: {count} {name}")
     if redacted:
         say(f"{redacted} entries were redacted: this is not the original")
-
-
-def _say_torn(reader: SeriesReader) -> None:
-    for problem in reader.problems:
-        say(problem)
-    if reader.torn is not None:
-        say(
-            f"{reader.names[-1]} is torn: {reader.torn.bytes_lost} bytes at its end could not be"
-            f" read ({reader.torn.why})"
-        )
 
 
 def _choose(found: dict[int, Socket], connection: int | None, recording: str) -> Socket:

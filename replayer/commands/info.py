@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import click
@@ -12,6 +13,7 @@ import msgspec
 from recorder.console import out
 from recorder.model import Header
 from recorder.recording import Torn, encode_header
+from recorder.track.rules_file import load_rules
 from replayer.commands.selection_options import in_recording, selection_options
 from replayer.commands.terminal import make_output_safe, output_columns
 from replayer.reading.facts import SILENCE_NS, ConnectionFacts, Facts, Pings, Silence
@@ -44,18 +46,28 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
 @click.command("info")
 @click.argument("recordings", metavar="REC...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
+@click.option(
+    "--rules",
+    "rules_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A TOML file of rules, for another interval of PINGs; see docs/track-protocol.md.",
+)
 @selection_options
-def info_command(recordings: tuple[str, ...], as_json: bool, selection: Selection) -> None:
+def info_command(
+    recordings: tuple[str, ...], as_json: bool, rules_file: Path | None, selection: Selection
+) -> None:
     """What the recording REC holds, or the parts of a series: counts, rates, connections, PINGs,
     gaps, silences, and whether it is complete.
 
     With filters, which select messages as those of `show` do, the counts and rates are those of the
     selected messages alone. All else is of the whole recording.
     """
+    rules = None if rules_file is None else load_rules(rules_file)
     with SeriesReader(recordings, verify=True) as reader:
         chosen = in_recording(selection, reader.header, reader.name)
         selected = None if chosen.is_all else Selector(chosen).takes
-        facts = gather(reader.header, reader, selected=selected)
+        facts = gather(reader.header, reader, selected=selected, rules=rules)
         info = Info(
             recording=reader.names[0],
             parts=reader.names if len(reader.names) > 1 else [],
@@ -218,12 +230,14 @@ def _volume(messages: int, size_bytes: int) -> str:
 
 
 def _pings(pings: Pings, *, heard_client: bool) -> Iterator[str]:
+    late = f", {pings.late} late" if pings.late else ""
+    undecided = f", {pings.undecided} undecided" if pings.undecided else ""
     yield (
         f"  PINGs       {pings.sent} sent, {pings.answered} answered in time, "
-        f"{pings.unanswered_count} unanswered"
+        f"{pings.unanswered_count} unanswered{late}{undecided}"
     )
     if not heard_client:
-        yield "              nothing from the client was recorded"
+        yield "              no message from the client was recorded"
     if pings.round_trip_mean_ns is not None:
         trips = (pings.round_trip_min_ns, pings.round_trip_mean_ns, pings.round_trip_max_ns)
         shown = " / ".join(f"{(trip or 0) / 1e6:.1f}" for trip in trips)

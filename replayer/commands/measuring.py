@@ -18,7 +18,7 @@ from rich.cells import cell_len
 from recorder.console import out, say
 from recorder.destination import destination, unfinished_path
 from recorder.sink import wall_clock_text
-from replayer.commands.selection_options import MomentType
+from replayer.commands.selection_options import MomentType, check_order
 from replayer.commands.terminal import make_output_safe, output_columns, say_problems
 from replayer.errors import NothingLearnt
 from replayer.measurements.fields import text_of
@@ -114,6 +114,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             raise click.UsageError(
                 f"{printable(reader.name)}: {exc}: leave out --from and --to"
             ) from exc
+        check_order(from_ns, to_ns)
         return Choice(device=device, beacon=beacon, from_ns=from_ns, to_ns=to_ns)
 
     def save(self, build: Callable[[Figure], None]) -> None:
@@ -191,12 +192,14 @@ beacon_option = click.option("--beacon", metavar="NAME_OR_ID", help="Only at thi
 class Column(msgspec.Struct, frozen=True):
     """One column of aligned lines: its title, its width in cells, and a row's text in it. A
     negative width aligns to the right; 0 is the rest of the line. Those that have a ``widest``
-    share what there is beyond 80 columns, or what is missing."""
+    share what there is beyond 80 columns, or what is missing. A last one that ``folds`` goes on in
+    further lines, broken behind its commas."""
 
     title: str
     width: int
     text: Callable[[Any], str]
     widest: int = 0
+    folds: bool = False
 
 
 def print_rows(
@@ -272,7 +275,15 @@ def _printer(
             at = ("-" if wall is None else wall[:_WALL_CHARACTERS], _WALL_CHARACTERS)
         else:
             at = (seconds(getattr(row, time)), -_OFFSET_CHARACTERS)
-        out(_aligned([at, *((one.text(row), one.width) for one in columns)], line_columns))
+        cells = [at, *((one.text(row), one.width) for one in columns)]
+        more: list[str] = []
+        indent = sum(abs(width) + 1 for _, width in cells[:-1])
+        if columns[-1].folds:
+            first, *more = _folded(cells[-1][0], line_columns - indent)
+            cells[-1] = (first, 0)
+        out(_aligned(cells, line_columns))
+        for each in more:
+            out(fit(" " * indent + each, line_columns))
 
     show: dict[_Form | None, Callable[[msgspec.Struct], None]] = {
         "line": as_line,
@@ -323,6 +334,17 @@ def _aligned(cells: Iterable[tuple[str, int]], columns: int) -> str:
     return fit(" ".join(shown).rstrip(), columns)
 
 
+def _folded(text: str, columns: int) -> list[str]:
+    lines: list[str] = []
+    for part in text.split(", "):
+        # With the comma that stands behind it where the line is broken.
+        if lines and cell_len(f"{lines[-1]}, {part},") <= columns:
+            lines[-1] += f", {part}"
+        else:
+            lines.append(part)
+    return [*(f"{line}," for line in lines[:-1]), lines[-1]]
+
+
 def spelled(value: msgspec.Raw | None) -> str:
     """A value as it came, safe in a line; ``-`` where there is none."""
     return "-" if value is None else printable(bytes(value).decode("utf-8", "replace"))
@@ -337,20 +359,23 @@ def label(name: str | None, object_id: Any) -> str:
 
 def no_rows(what: str, reader: SeriesReader, choice: Choice, join: Join) -> NothingLearnt:
     """The error of a command that found nothing: what there is instead."""
-    asked = [
+    asked = ", ".join(
         f"{word} {printable(value)}"
         for word, value in (("device", choice.device), ("beacon", choice.beacon))
         if value is not None
-    ]
-    if choice.from_ns is not None or choice.to_ns is not None:
-        asked.append("in that time")
+    )
+    is_of_time = choice.from_ns is not None or choice.to_ns is not None
+    nothing = (
+        f"{printable(reader.name)} holds no {what}{' of ' if asked else ''}{asked}"
+        f"{' in that time' if is_of_time else ''}"
+    )
+    if is_of_time and (choice.device is None or any(join.called(choice.device))):
+        # It is the time that is wrong, not a name.
+        return NothingLearnt(nothing)
     names = list(dict.fromkeys(label(one.name, one.id) for one in join.devices.values()))
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     there = f"its devices are {', '.join(names[:_LISTED])}{more}" if names else "it has no devices"
-    return NothingLearnt(
-        f"{printable(reader.name)} holds no {what}{' of ' if asked else ''}{', '.join(asked)};"
-        f" {there}"
-    )
+    return NothingLearnt(f"{nothing}; {there}")
 
 
 def check_drawable(points: Points, what: str, reader: SeriesReader) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -28,6 +29,17 @@ class _WithServeOptions(click.Command):
 
 
 _SERVE_OPTIONS: Final = "replayer.minimise.serve_options"
+
+
+class _Regex(click.ParamType["str"]):
+    name = "regex"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            re.compile(value)
+        except (re.error, OverflowError, RecursionError) as exc:
+            self.fail(f"{value!r} is no regular expression: {exc}", param, ctx)
+        return str(value)
 
 
 def _processors() -> int:
@@ -67,7 +79,12 @@ def _processors() -> int:
     is_flag=True,
     help="Any exit code but 0 is the failure, not only that with the whole recording.",
 )
-@click.option("--says", metavar="TEXT", help="Only what prints TEXT is the failure.")
+@click.option(
+    "--says",
+    type=_Regex(),
+    metavar="REGEX",
+    help="Only what prints a line in which REGEX (of Python) finds something is the failure.",
+)
 @click.option(
     "--timeout-s",
     type=click.FloatRange(min=0, min_open=True),

@@ -13,11 +13,11 @@ from recorder.console import out, say
 from recorder.track.rules_file import load_rules
 from replayer.commands.measuring import Asked, Column, measuring_options, print_rows
 from replayer.errors import NothingLearnt
-from replayer.measurements.pings import PingRow, Pings
 from replayer.plots.drawings import round_trips
 from replayer.plots.points import axis_of
 from replayer.reading.conversation import converse
 from replayer.reading.legs import client_legs
+from replayer.reading.pings import PingRow, Pings
 from replayer.reading.words import counted, printable, seconds
 
 __all__ = ["percentile", "pings_command"]
@@ -70,7 +70,7 @@ def pings_command(asked: Asked, rules_file: Path | None) -> None:
             )
         _summary(verdicts, trips_ms, out if asked.printed_as == "line" else say)
         if not fold.client_messages:
-            say("nothing from the client was recorded, so no pong could be seen")
+            say("no message from the client was recorded, so no pong was seen")
         if asked.plot is not None:
             if clock is None:
                 raise NothingLearnt(

@@ -81,8 +81,8 @@ def rate_command(asked: Asked, every_ns: int | None) -> None:
         if asked.printed_as == "line":
             total = sum(row.messages for row in rows)
             out(
-                f"{counted(total, 'messages')} in {len(rows)} windows of {duration(fold.every_ns)},"
-                f" {busiest:.4g} a second in the busiest"
+                f"{counted(total, 'messages')} in {counted(len(rows), 'windows')} of"
+                f" {duration(fold.every_ns)}, {busiest:.4g} a second in the busiest"
             )
         if asked.plot is not None:
             asked.save(rates(rows, clock, "messages a second, by kind"))
@@ -108,7 +108,7 @@ def _columns(busiest: float) -> Sequence[Column]:
     return [
         Column("msg/s", -8, lambda row: f"{row.per_second:.4g}"),
         Column("", _BAR_CELLS, lambda row: "#" * _cells(row, busiest)),
-        Column("messages", 0, _kinds),
+        Column("messages", 0, _kinds, folds=True),
     ]
 
 

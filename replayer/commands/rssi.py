@@ -17,6 +17,7 @@ from replayer.commands.measuring import (
     measuring_options,
     no_rows,
     print_rows,
+    say_namesakes,
     say_remarks,
     spelled,
 )
@@ -48,15 +49,20 @@ def rssi_command(asked: Asked, device: str | None, beacon: str | None) -> None:
         fold = Rssi(choice)
         points = Points()
         devices: dict[Any, str] = {}
+        beacons: set[Any] = set()
         count = 0
         columns = _columns(one_device=device is not None)
         rows = fold.rows(objects_said(client_legs(reader)))
         for row in print_rows(rows, reader, asked, columns):
             count += 1
+            if row.beacon_id is not None:
+                beacons.add(row.beacon_id)
             if asked.plot is not None:
                 devices[row.device_id] = label(row.device_name, row.device_id)
                 _add(points, row)
         say_remarks(fold.join, fold.left_out.items(), choice)
+        if beacon is not None:
+            say_namesakes("beacon", beacon, beacons)
         if not count:
             raise no_rows("rssi", reader, choice, fold.join)
         if asked.plot is not None:

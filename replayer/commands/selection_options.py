@@ -16,10 +16,11 @@ from replayer.reading.moment import AskedMoment, read_moment
 from replayer.reading.selection import OPCODES, Selection
 from replayer.reading.words import printable
 
-__all__ = ["MomentType", "in_recording", "selection_options"]
+__all__ = ["MomentType", "check_order", "in_recording", "selection_options"]
 
 _R = TypeVar("_R")
 
+_KIND_OF: Final = {kind.casefold(): kind for kind in KINDS}
 _NAME_OF_OPCODE: Final = {int(opcode): opcode.name.lower() for opcode in Opcode}
 
 
@@ -35,6 +36,16 @@ class MomentType(click.ParamType["AskedMoment"]):
             return read_moment(value)
         except ValueError as exc:
             self.fail(str(exc), param, ctx)
+
+
+class _KindType(click.ParamType["str"]):
+    name = "kind"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        kind = _KIND_OF.get(value.casefold())
+        if kind is None:
+            self.fail(f"{value!r} is no kind; expected one of {', '.join(KINDS)}", param, ctx)
+        return kind
 
 
 class _OpcodeType(click.ParamType["str | int"]):
@@ -80,7 +91,7 @@ _OPTIONS: Final = (
         "kinds",
         multiple=True,
         metavar="KIND",
-        type=click.Choice(KINDS, case_sensitive=False),
+        type=_KindType(),
         help="Only this kind, as `show` prints it.",
     ),
     click.option(
@@ -182,9 +193,18 @@ def selection_options(command: Callable[..., _R]) -> Callable[..., _R]:
 
 def in_recording(selection: Selection, header: Header, name: str) -> Selection:
     """The selection with its times as offsets in the recording of this header, which lies at
-    ``name``. Raises click.UsageError if it has no times to select by.
+    ``name``. Raises click.UsageError if it has no times to select by, or nothing stands between
+    them.
     """
     try:
-        return selection.in_recording(header)
+        selection = selection.in_recording(header)
     except ValueError as exc:
         raise click.UsageError(f"{printable(name)}: {exc}: leave out --from and --to") from exc
+    check_order(selection.from_ns, selection.to_ns)
+    return selection
+
+
+def check_order(from_ns: int | None, to_ns: int | None) -> None:
+    """Raises click.UsageError if the second moment is before the first."""
+    if from_ns is not None and to_ns is not None and to_ns < from_ns:
+        raise click.UsageError("nothing stands between these: --to is before --from")

@@ -20,12 +20,15 @@ from replayer.reading.lines import BACKGROUND_KINDS, Line
 from replayer.reading.moment import AskedMoment
 from replayer.reading.selection import Selection, Selector
 from replayer.reading.series import SeriesReader
-from replayer.reading.words import counted
+from replayer.reading.words import counted, printable
 
 __all__ = ["POLL_S", "show_command"]
 
 POLL_S: Final = 0.1
 """How long `--follow` waits before it looks for more."""
+
+_LISTED: Final = 12
+"""So many names are told where the one that was asked for is not there."""
 
 _BACKGROUND: Final = (Open, Body, Clock, End)
 """The entries of the kinds that stand in :data:`BACKGROUND_KINDS`."""
@@ -158,6 +161,9 @@ def _show(items: Iterable[Item], selection: Selection, output: Output[Line]) -> 
             output.add(line)
     if not output.count:
         say(f"nothing to show: {_why_nothing(passed, is_filtered=not selection.is_all)}")
+        for what, names in selector.told_instead():
+            more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+            say(f"{what} told there: {printable(', '.join(names[:_LISTED]))}{more}")
 
 
 def _why_nothing(passed: int, *, is_filtered: bool) -> str:

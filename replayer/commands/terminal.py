@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 
 from recorder.console import say
 from replayer.reading.series import SeriesReader
-from replayer.reading.words import counted, printable
+from replayer.reading.words import printable
 
 __all__ = ["PIPED_COLUMNS", "Output", "make_output_safe", "output_columns", "say_problems"]
 
@@ -37,13 +37,8 @@ def make_output_safe() -> None:
 
 def say_problems(reader: SeriesReader) -> None:
     """Say what does not fit together in the parts that were read, and what is torn at the end."""
-    for problem in reader.problems:
-        say(printable(problem))
-    if reader.torn is not None:
-        say(
-            f"{printable(reader.names[-1])} is torn: {counted(reader.torn.bytes_lost, 'bytes')} at"
-            f" its end could not be read ({reader.torn.why})"
-        )
+    for remark in reader.remarks:
+        say(printable(remark))
 
 
 class Output(Generic[_T]):

@@ -20,6 +20,7 @@ from replayer.commands.measuring import (
     measuring_options,
     no_rows,
     print_rows,
+    say_namesakes,
     say_remarks,
     spelled,
 )
@@ -56,14 +57,19 @@ def track_command(asked: Asked, device: str | None, beacon: str | None) -> None:
         choice = asked.choice(reader, device=device, beacon=beacon)
         fold = Path(choice)
         places: dict[Any, _Places] = {}
+        beacons: set[Any] = set()
         count = marked = 0
         rows = fold.rows(objects_said(client_legs(reader)))
         for row in print_rows(rows, reader, asked, _columns(one_device=device is not None)):
             count += 1
+            if row.beacon_id is not None:
+                beacons.add(row.beacon_id)
             marked += bool(row.marks)
             if asked.plot is not None and not row.marks:
                 _add(places, row)
         say_remarks(fold.join, fold.left_out.items(), choice)
+        if beacon is not None:
+            say_namesakes("beacon", beacon, beacons)
         if not count:
             raise no_rows("position", reader, choice, fold.join)
         _tell_lengths(fold, out if asked.printed_as == "line" else say)

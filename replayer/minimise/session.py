@@ -143,13 +143,8 @@ def minimise(request: Request) -> Answer:
         SeriesReader(request.recordings) as reader,
         WorkingCopy(reader, Path(name)) as copy,
     ):
-        for problem in reader.problems:
-            say(printable(problem))
-        if reader.torn is not None:
-            say(
-                f"{printable(reader.names[-1])} is torn: {reader.torn.bytes_lost} bytes at its end"
-                f" could not be read ({reader.torn.why}); what comes before is minimised"
-            )
+        for remark in reader.remarks:
+            say(printable(remark))
         subject = Subject(
             recording=copy.sha256,
             test=request.test,

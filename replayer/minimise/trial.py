@@ -8,8 +8,8 @@ the server's own exit codes are never taken for the command's.
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -45,7 +45,7 @@ class CannotTry(ReplayerError):
 
 class Outcome(msgspec.Struct, frozen=True):
     """How a trial ended. ``code`` is the command's exit code, 128 + N for signal N; None if its
-    time was up. ``says``: whether the text that was looked for stands in its output, whose end
+    time was up. ``says``: whether what was looked for stands in its output, whose end
     ``output`` is.
     """
 
@@ -70,8 +70,8 @@ def fake_server_program() -> str:
 class Trial:
     """Runs ``test`` under ``program run RECORDING OPTIONS``.
 
-    ``says`` is a text to look for in what it prints. ``folder`` is where notes of a run are made;
-    they are removed.
+    ``says`` is a regular expression to look for in each line that it prints. ``folder`` is where
+    notes of a run are made; they are removed.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Trial:
         self._test = list(test)
         self._options = list(options)
         self._folder = folder
-        self._says = says.encode() if says is not None else None
+        self._says = None if says is None else re.compile(says)
         self._runs = 0
 
     async def run(self, recording: Path, *, timeout_s: float) -> Outcome:
@@ -145,18 +145,14 @@ class Trial:
         return code
 
     def _is_said(self, output: Path) -> bool:
-        """Whether the text stands in the output, however long that is."""
+        """Whether it stands in a line of the output, however many there are."""
         if self._says is None:
             return False
         try:
-            with (
-                output.open("rb") as file,
-                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as m,
-            ):
-                return m.find(self._says) >= 0
-        except (FileNotFoundError, ValueError):
-            # It was not made, or it is empty.
-            return not self._says
+            with output.open(encoding="utf-8", errors="replace") as file:
+                return any(self._says.search(line.removesuffix("\n")) for line in file)
+        except FileNotFoundError:
+            return False
 
 
 async def _end(process: trio.Process) -> None:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from replayer.measurements.pings import PingRow
 from replayer.measurements.rate import RateRow
 from replayer.measurements.track import EARTH_RADIUS_M
 from replayer.plots.canvas import (
@@ -23,6 +22,7 @@ from replayer.plots.canvas import (
     time_axis,
 )
 from replayer.plots.points import Clock, Line, Points
+from replayer.reading.pings import PingRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -77,7 +77,8 @@ class DataMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 class BrokenMessage(msgspec.Struct, frozen=True, kw_only=True):
     """Frames that make no message (RFC 6455 section 5.4), and ``why``. It stands where that was
-    found out. ``cut_off`` says that the recording ended before the message did: nobody broke it."""
+    found out, and has that moment. ``cut_off`` says that the recording ended before the message
+    did: nobody broke it."""
 
     seq: int
     offset_ns: int | None
@@ -91,8 +92,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """A request's head and that of its response, whichever were seen; it stands where the response
     does.
 
-    A request without a response stands where its connection ends. ``took_ns`` is the time between
-    the two.
+    A request without a response stands where its connection ends, or the recording, and has that
+    moment. ``took_ns`` is the time between the two.
     """
 
     seq: int
@@ -162,7 +163,10 @@ def converse(entries: Iterable[KnownEntry | UnknownEntry]) -> Iterator[Item]:
     """
     halves: dict[tuple[int, Sender], _Half] = {}
     waiting: dict[tuple[int, int], Request] = {}
+    last_ns = before_ns = None
     for entry in entries:
+        if entry.offset_ns is not None:
+            before_ns, last_ns = last_ns, entry.offset_ns
         match entry:
             case FrameEntry():
                 if (
@@ -229,18 +233,19 @@ def converse(entries: Iterable[KnownEntry | UnknownEntry]) -> Iterator[Item]:
                     [key for key in waiting if key[0] == entry.connection],
                     halves,
                     waiting,
+                    entry.offset_ns,
                 )
                 yield entry
             case Resume():
                 # Whoever recorded before is gone, and its connections with it.
-                yield from _leave(list(halves), list(waiting), halves, waiting)
+                yield from _leave(list(halves), list(waiting), halves, waiting, before_ns)
                 yield entry
             case Checkpoint():
-                yield from _take_up(entry, halves, waiting)
+                yield from _take_up(entry, halves, waiting, before_ns)
                 yield entry
             case _:
                 yield entry
-    for left in _leave(list(halves), list(waiting), halves, waiting):
+    for left in _leave(list(halves), list(waiting), halves, waiting, last_ns):
         if isinstance(left, BrokenMessage):
             left = msgspec.structs.replace(left, why="the recording ends in it", cut_off=True)
         yield left
@@ -273,13 +278,13 @@ def _feed(half: _Half, frame: Frame, entry: FrameEntry) -> Iterator[DataMessage 
                 redacted=half.redacted,
             )
         else:
-            yield _broken(entry, event.why)
+            yield _broken(entry, event.why, entry.offset_ns)
 
 
-def _broken(entry: FrameEntry, why: str) -> BrokenMessage:
+def _broken(entry: FrameEntry, why: str, at_ns: int | None) -> BrokenMessage:
     return BrokenMessage(
         seq=entry.seq,
-        offset_ns=entry.offset_ns,
+        offset_ns=at_ns,
         connection=entry.connection,
         sender=entry.sender,
         why=why,
@@ -290,6 +295,7 @@ def _take_up(
     checkpoint: Checkpoint,
     halves: dict[tuple[int, Sender], _Half],
     waiting: dict[tuple[int, int], Request],
+    before_ns: int | None,
 ) -> Iterator[BrokenMessage | Exchange]:
     """Go on from where the checkpoint stands, which need not be where reading stands: then what
     came between is missing.
@@ -300,6 +306,7 @@ def _take_up(
         [key for key in waiting if key[0] not in standing.connections],
         halves,
         waiting,
+        before_ns,
     )
     for key, fragment in standing.fragments.items():
         halves[key] = half = _Half()
@@ -317,17 +324,18 @@ def _leave(
     exchange_keys: list[tuple[int, int]],
     halves: dict[tuple[int, Sender], _Half],
     waiting: dict[tuple[int, int], Request],
+    at_ns: int | None,
 ) -> Iterator[BrokenMessage | Exchange]:
-    """Forget these; say what they leave unfinished."""
+    """Forget these; say what they leave unfinished at that moment."""
     for half_key in half_keys:
         half = halves.pop(half_key)
         if half.assembler.unfinished and half.last is not None:
-            yield _broken(half.last, "a message was begun and not finished")
+            yield _broken(half.last, "a message was begun and not finished", at_ns)
     for exchange_key in exchange_keys:
         request = waiting.pop(exchange_key)
         yield Exchange(
             seq=request.seq,
-            offset_ns=request.offset_ns,
+            offset_ns=at_ns,
             connection=request.connection,
             request=request,
             response=None,

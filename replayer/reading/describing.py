@@ -6,6 +6,7 @@ Nothing of a payload reaches a line as it is, but through :func:`~replayer.readi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -69,6 +70,16 @@ class Describer:
     def __init__(self) -> None:
         self._device_names: dict[str, str] = {}
         self._beacon_names: dict[str, str] = {}
+
+    @property
+    def device_names(self) -> Mapping[str, str]:
+        """The devices that were told so far: their latest names, by id."""
+        return self._device_names
+
+    @property
+    def beacon_names(self) -> Mapping[str, str]:
+        """The same of beacons."""
+        return self._beacon_names
 
     def line(self, item: Item) -> Line:
         """The line of the next item. Raises CorruptRecording where a frame's fields cannot be

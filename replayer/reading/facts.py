@@ -60,21 +60,24 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
 
 class Unanswered(msgspec.Struct, frozen=True, kw_only=True):
-    """A PING that no pong came for, and when it passed."""
+    """A PING that no pong came for when one was due, and when it passed."""
 
     uuid: str
     at_ns: int | None
 
 
 class Pings(msgspec.Struct, frozen=True, kw_only=True):
-    """The PINGs of one connection. ``answered`` in time; the round trips are None where there are
-    none or no timing.
+    """The PINGs of one connection, counted by their
+    :data:`~replayer.reading.pings.Verdict`: ``sent`` are all of them. The round trips are
+    those of pongs in time, None where there are none or no timing.
 
     ``unanswered`` lists the first :data:`LISTED_UNANSWERED` of ``unanswered_count``.
     """
 
     sent: int
     answered: int
+    late: int
+    undecided: int
     round_trip_min_ns: int | None
     round_trip_mean_ns: int | None
     round_trip_max_ns: int | None

@@ -137,6 +137,17 @@ class Selector:
         self._takes_all = selection.is_all
         self._describer = Describer()
 
+    def told_instead(self) -> Iterator[tuple[str, list[str]]]:
+        """``devices`` or ``beacons`` if one was asked for that was not told so far, and the names
+        of those that were."""
+        for what, asked, told in (
+            ("devices", self.selection.devices, self._describer.device_names),
+            ("beacons", self.selection.beacons, self._describer.beacon_names),
+        ):
+            names = list(dict.fromkeys(told.values()))
+            if names and not asked <= {*told, *names}:
+                yield what, names
+
     def line(self, item: Item) -> Line | None:
         """The line of the next item, None if it is not meant. Raises CorruptRecording where a
         frame's fields cannot be one.

@@ -117,6 +117,13 @@ class SeriesReader:
         return self._readers[-1].torn if self._readers else None
 
     @property
+    def remarks(self) -> list[str]:
+        """What does not fit together, and what is torn at the end, as far as it was read: a
+        sentence each, not yet made printable."""
+        torn = [] if self.torn is None else [_torn(self.names[-1], self.torn)]
+        return [*self.problems, *torn]
+
+    @property
     def why_incomplete(self) -> str | None:
         """What keeps the recording, or any of its parts, from being complete; None if nothing does.
         To be asked after the last entry; reads all once more, as
@@ -196,10 +203,7 @@ class SeriesReader:
     ) -> str | None:
         """What is missing between two parts, in words; None if nothing is. Both are checked."""
         if before.torn is not None:
-            self.problems.append(
-                f"{before.name} is torn: {before.torn.bytes_lost} bytes at its end could not be"
-                f" read ({before.torn.why})"
-            )
+            self.problems.append(_torn(before.name, before.torn))
         missing = range(_part_of(before.header) + 1, _part_of(after.header))
         if missing:
             parts = f"part {missing[0]}" if len(missing) == 1 else _span(missing)
@@ -224,6 +228,11 @@ class SeriesReader:
         if first.seq <= last.seq:
             return f"the series begins anew with entry {first.seq}"
         return f"entries {last.seq + 1} to {first.seq - 1} of the series are missing"
+
+
+def _torn(name: str, torn: Torn) -> str:
+    lost = "1 byte" if torn.bytes_lost == 1 else f"{torn.bytes_lost} bytes"
+    return f"{name} is torn: {lost} at its end could not be read ({torn.why})"
 
 
 def _joinable(entries: Iterator[AnyEntry]) -> Iterator[AnyEntry]:

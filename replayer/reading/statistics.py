@@ -29,8 +29,8 @@ from recorder.model import (
     Sender,
     UnknownEntry,
 )
-from recorder.track import Heartbeat, Rules, Violation, parse_pong, ping_uuids
-from recorder.track.heartbeat import REMEMBERED_PINGS
+from recorder.track import Heartbeat, Rules, Violation, ping_uuids
+from recorder.track.heartbeat import RoundTrips
 from recorder.track.kinds import quick_kind
 from recorder.wire.handshake import header_value
 from replayer.reading.checkpoints import OpenConnection, read_checkpoint
@@ -55,6 +55,8 @@ from replayer.reading.facts import (
     Unanswered,
 )
 from replayer.reading.legs import client_legs, repeats_another
+from replayer.reading.pings import PingRow
+from replayer.reading.pings import Pings as PingRows
 from replayer.reading.tallies import BusiestSecond, Longest
 
 __all__ = ["gather"]
@@ -66,7 +68,9 @@ _CONTROL: Final = frozenset({"close", "ping", "pong", *range(8, 16)})
 class _Watched:
     """One connection while it lasts."""
 
-    def __init__(self, connection: int, opened_ns: int | None, *, before: bool = False) -> None:
+    def __init__(
+        self, connection: int, opened_ns: int | None, rules: Rules, *, before: bool = False
+    ) -> None:
         self.connection = connection
         self.before = before
         self.opened_ns = opened_ns
@@ -86,10 +90,10 @@ class _Watched:
         self.close: FrameEntry | None = None
         # Without timing every moment is 0: what PINGs and pongs say is judged, how late they are is
         # not.
-        self.heartbeat = Heartbeat(Rules(), opened_ns=opened_ns or 0, connection=connection)
-        self._waiting: dict[str, int | None] = {}
+        self.heartbeat = Heartbeat(rules, opened_ns=opened_ns or 0, connection=connection)
+        self._pings: Counter[str] = Counter()
+        self._trips: RoundTrips | None = None
         self._unanswered: list[Unanswered] = []
-        self._unanswered_count = 0
 
     def message(self, message: DataMessage) -> list[Violation]:
         if message.sender == "client":
@@ -102,9 +106,6 @@ class _Watched:
             return []
         at_ns = message.offset_ns or 0
         if message.sender == "client":
-            pong = parse_pong(message.payload)
-            if pong is not None and pong.uuid is not None:
-                self._waiting.pop(pong.uuid, None)
             return self.heartbeat.client_text(message.payload, at_ns)
         found = []
         for uuid in ping_uuids(message.payload):
@@ -112,21 +113,20 @@ class _Watched:
         return found
 
     def pinged(self, uuid: str, at_ns: int | None) -> list[Violation]:
-        found = self.heartbeat.ping_sent(uuid, at_ns or 0)
-        self._waiting[uuid] = at_ns
-        if len(self._waiting) > REMEMBERED_PINGS:
-            self._give_up(next(iter(self._waiting)))
-        return found
+        return self.heartbeat.ping_sent(uuid, at_ns or 0)
 
-    def _give_up(self, uuid: str) -> None:
-        at_ns = self._waiting.pop(uuid)
-        self._unanswered_count += 1
-        if len(self._unanswered) < LISTED_UNANSWERED:
-            self._unanswered.append(Unanswered(uuid=uuid, at_ns=at_ns))
+    def settled(self, row: PingRow) -> None:
+        """What became of a PING is known."""
+        self._pings[row.verdict] += 1
+        if row.verdict == "unanswered" and len(self._unanswered) < LISTED_UNANSWERED:
+            self._unanswered.append(Unanswered(uuid=row.uuid or "", at_ns=row.sent_ns))
+        if row.verdict == "answered" and (trip_ns := row.round_trip_ns) is not None:
+            before = self._trips or RoundTrips(trip_ns, trip_ns, 0)
+            self._trips = RoundTrips(
+                min(before.min_ns, trip_ns), max(before.max_ns, trip_ns), before.sum_ns + trip_ns
+            )
 
     def finish(self, at_ns: int | None) -> list[Violation]:
-        for uuid in list(self._waiting):
-            self._give_up(uuid)
         return self.heartbeat.finish(at_ns or 0)
 
     def facts(self) -> ConnectionFacts:
@@ -153,28 +153,35 @@ class _Watched:
             closed_by=None if closed is None else closed.by,
             closed_how=None if closed is None else closed.how,
             closed_detail=None if closed is None else closed.detail,
-            pings=self._pings(),
+            pings=self._ping_facts(),
         )
 
-    def _pings(self) -> Pings:
-        beat = self.heartbeat
-        trips = None if self.opened_ns is None else beat.round_trips
+    def _ping_facts(self) -> Pings:
+        count, trips = self._pings, self._trips
         return Pings(
-            sent=beat.pings,
-            answered=beat.answered,
+            sent=count.total(),
+            answered=count["answered"],
+            late=count["late"],
+            undecided=count["undecided"],
             round_trip_min_ns=None if trips is None else trips.min_ns,
-            round_trip_mean_ns=None if trips is None else trips.sum_ns // beat.answered,
+            round_trip_mean_ns=None if trips is None else trips.sum_ns // count["answered"],
             round_trip_max_ns=None if trips is None else trips.max_ns,
-            unanswered_count=self._unanswered_count,
+            unanswered_count=count["unanswered"],
             unanswered=self._unanswered,
         )
 
 
 class _Fold:
     def __init__(
-        self, *, timed: bool, selected: Callable[[DataMessage], bool] | None = None
+        self,
+        *,
+        timed: bool,
+        rules: Rules,
+        selected: Callable[[DataMessage], bool] | None = None,
     ) -> None:
         self.timed = timed
+        self.rules = rules
+        self.pings = PingRows(rules)
         self.selected = selected
         self.entries = 0
         self.from_ns = 0
@@ -284,6 +291,7 @@ class _Fold:
         self.heard_ns = at_ns
 
     def item(self, item: Item) -> None:
+        self._settle(self.pings.take(item), self.before_ns)
         match item:
             case DataMessage():
                 if self.selected is None or self.selected(item):
@@ -318,6 +326,15 @@ class _Fold:
             case _:
                 pass
 
+    def _settle(self, rows: Iterable[PingRow], passed_ns: int) -> None:
+        """Count the PINGs of these rows; what was counted at once passed before them."""
+        if self.timed:
+            self.pings.passed(passed_ns)
+        for row in rows:
+            # Of one that a checkpoint alone tells of the connection may not be known.
+            if row.verdict != "stray" and (watched := self.watched.get(row.connection)) is not None:
+                watched.settled(row)
+
     def _take_up(self, checkpoint: Checkpoint) -> None:
         """Go on from where the checkpoint stands. What reading had before it, if anything, ended
         where entries are missing: that is no silence.
@@ -327,7 +344,7 @@ class _Fold:
         self.without_socket_ns = None
         standing = read_checkpoint(checkpoint)
         for number, connection in standing.connections.items():
-            watched = _Watched(number, checkpoint.offset_ns, before=True)
+            watched = _Watched(number, checkpoint.offset_ns, self.rules, before=True)
             watched.open = connection.opened(checkpoint)
             if connection.is_socket:
                 watched.handshake_status = 101
@@ -348,7 +365,8 @@ class _Fold:
     ) -> _Watched:
         watched = self.watched.get(item.connection)
         if watched is None:
-            watched = self.watched[item.connection] = _Watched(item.connection, item.offset_ns)
+            watched = _Watched(item.connection, item.offset_ns, self.rules)
+            self.watched[item.connection] = watched
         return watched
 
     def _count(self, message: DataMessage) -> None:
@@ -411,6 +429,7 @@ class _Fold:
             self._end(connection, at_ns)
 
     def facts(self) -> Facts:
+        self._settle(self.pings.finish(), self.last_ns)
         self._end_all(self.last_ns)
         total = sum(messages for messages, _ in self.tallies.values())
         rate = None
@@ -451,16 +470,17 @@ def gather(
     entries: Iterable[KnownEntry | UnknownEntry],
     *,
     selected: Callable[[DataMessage], bool] | None = None,
+    rules: Rules | None = None,
 ) -> Facts:
     """Read all entries once. Connections stand in the order in which they ended.
 
     With ``selected`` the counts and rates are of the messages that it takes; all else is of the
     whole recording.
 
-    PINGs and pongs are judged by the rules as the manual has them (:class:`~recorder.track.Rules`).
+    PINGs and pongs are judged by ``rules``, else as the manual has them.
     Raises what :func:`~replayer.reading.conversation.converse` and ``entries`` do.
     """
-    fold = _Fold(timed=header.timing == "measured", selected=selected)
+    fold = _Fold(timed=header.timing == "measured", rules=rules or Rules(), selected=selected)
     for item in converse(client_legs(fold.through(entries))):
         fold.item(item)
     return fold.facts()

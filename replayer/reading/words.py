@@ -36,9 +36,27 @@ def counted(count: int, plural: str) -> str:
 def json_text(value: object) -> str:
     """The value as JSON in one line of printable characters; others stand as escapes, which say the
     same."""
-    text = msgspec.json.encode(value).decode("utf-8")
+    try:
+        text = msgspec.json.encode(value).decode("utf-8")
+    except UnicodeEncodeError:
+        # The name of a file need not be UTF-8; then it has lone surrogates, which JSON lacks.
+        text = msgspec.json.encode(_without_surrogates(value)).decode("utf-8")
     # JSON itself escapes only what is below a space; in its strings, anything may be escaped.
     return text if text.isprintable() else _PERHAPS_NOT_PRINTABLE.sub(_json_escape, text)
+
+
+def _without_surrogates(value: object) -> object:
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode("utf-8")
+        case dict():
+            return {
+                _without_surrogates(name): _without_surrogates(each) for name, each in value.items()
+            }
+        case list() | tuple():
+            return [_without_surrogates(each) for each in value]
+        case _:
+            return value
 
 
 _PERHAPS_NOT_PRINTABLE: Final = re.compile("[^ -~]")

@@ -238,7 +238,7 @@ def test_the_summaries(recording: Path) -> None:
 
 def test_whose_clients_were_not_recorded_are_not_blamed_silently(tmp_path: Path) -> None:
     path = write(tmp_path / "a.track.jsonl", [frame("server", ping(UUID_1), at=0)])
-    assert "nothing from the client was recorded" in run_here("pings", path).stderr
+    assert "no message from the client was recorded" in run_here("pings", path).stderr
 
 
 def test_rules_from_a_file_judge_the_pings(recording: Path, tmp_path: Path) -> None:
@@ -331,6 +331,60 @@ def namesakes(path: Path) -> Path:
             for number in range(4)
         ],
     )
+
+
+def test_a_beacon_of_several_at_which_a_device_was_is_said(tmp_path: Path) -> None:
+    at = [position(n, deviceId=1, beaconId=n, beaconName="gate") for n in (1, 2, 3)]
+    path = write(tmp_path / "a.track.jsonl", [told("positions", *at)])
+    for command in ("rssi", "track"):
+        said = run_here(command, path, "--beacon", "gate").stderr
+        assert "3 beacons are called gate, and all are here: choose one by its id, 1, 2, 3" in said
+        assert "are called" not in run_here(command, path, "--beacon", "2").stderr
+        assert "are called" not in run_here(command, path).stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "ending"),
+    [
+        (["--from", "5m"], "a.track.jsonl holds no rssi in that time"),
+        (["--from", "5m", "--device", "_second"], "of device _second in that time"),
+        (["--from", "5m", "--device", "x"], f"x in that time; its devices are {NAME}, _second"),
+        (["--device", "x"], f"holds no rssi of device x; its devices are {NAME}, _second"),
+        (["--beacon", "x", "--to", "1"], "holds no rssi of beacon x in that time"),
+    ],
+)
+def test_where_nothing_was_found_the_devices_are_told_if_a_name_may_be_wrong(
+    recording: Path, options: list[str], ending: str
+) -> None:
+    result = run_here("rssi", recording, *options)
+    assert isinstance(result.exception, NothingLearnt)
+    assert str(result.exception).endswith(ending)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_end_before_the_beginning_is_a_usage_error(recording: Path, command: str) -> None:
+    result = run_here(command, recording, "--from", "2s", "--to", "1s")
+    assert isinstance(result.exception, click.UsageError)
+    assert "--to is before --from" in str(result.exception)
+
+
+def test_counts_that_do_not_fit_stand_in_further_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [
+        told(kind, {"id": 1}, at=number)
+        for number, kind in enumerate(("positions", "devices", "beacons", "events"))
+    ]
+    entries += [frame("server", ping(UUID_1), at=5), frame("client", b"pong " * 3, at=6)]
+    path = write(tmp_path / "a.track.jsonl", entries)
+    monkeypatch.setattr("replayer.commands.measuring.output_columns", lambda: 80)
+    lines = run_here("rate", path, "--every", "1s").stdout.splitlines()
+    assert [line[44:] for line in lines[1:3]] == [
+        "positions 1, devices 1, beacons 1,",
+        "events 1, PING 1, pong 1",
+    ]
+    assert lines[2][:44].isspace()
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize("command", ["rssi", "battery", "track"])

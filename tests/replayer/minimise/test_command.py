@@ -172,7 +172,9 @@ def test_only_what_says_it_is_the_failure(folder: Path) -> None:
     """It fails with 3 in one way or another; only one of them is meant."""
     test = """sh -c 'if grep -q rssi...null "$RECORDING"; then echo one; exit 3; fi
     if ! grep -q 19,..rssi "$RECORDING"; then echo other; exit 3; fi'"""
-    minimise("--says", "one", test=test)
+    refused = minimise("--says", "on(e", test=test)
+    assert "'on(e' is no regular expression: missing ), unterminated" in str(refused.exception)
+    minimise("--says", "^o.e$", test=test)
     assert texts_of(folder / "out.track.jsonl") == [{"positions": [{"rssi": None}]}]
 
 

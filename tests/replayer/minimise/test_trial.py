@@ -44,13 +44,30 @@ async def test_words_reach_the_command_as_they_are(tmp_path: Path) -> None:
 
 async def test_of_an_output_the_last_lines_are_kept_and_cannot_hurt(tmp_path: Path) -> None:
     outcome = await tried(
-        tmp_path, "sh", "-c", r"seq 1 90000; printf '\033[2J\n'; echo last >&2", says="12345\n"
+        tmp_path, "sh", "-c", r"seq 1 90000; printf '\033[2J\n'; echo last >&2", says="^12345$"
     )
     assert outcome.output.endswith("89999\n90000\n\\x1b[2J\nlast")
     assert len(outcome.output) < 5000
     assert outcome.says, "looked for in all of it"
     assert not (await tried(tmp_path, "echo", "well", says="12345")).says
     assert not (await tried(tmp_path, "true", says="12345")).says
+
+
+@pytest.mark.parametrize(
+    ("says", "printed", "is_said"),
+    [
+        (r"^unknown \d", r'    sys.exit(f"unknown {kind}")\nKeyError: 1\n', False),
+        (r"^unknown \d", r"Traceback\r\nunknown 2\r\n", True),
+        ("2$", r"unknown 2\r\n", True),
+        ("a.b", r"a\nb\n", False),
+        ("Käthe", r"K\303\244the", True),
+        ("", r"\377", True),
+    ],
+)
+async def test_what_it_says_is_looked_for_line_by_line(
+    tmp_path: Path, says: str, printed: str, is_said: bool
+) -> None:
+    assert (await tried(tmp_path, "printf", printed, says=says)).says == is_said
 
 
 async def test_the_server_that_does_not_start_is_no_failure_of_the_command(tmp_path: Path) -> None:

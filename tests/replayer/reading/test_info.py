@@ -162,7 +162,10 @@ def test_a_recording_that_was_changed_is_not_complete(tmp_path: Path) -> None:
 
 
 def test_an_import_without_times_shows_what_it_has(tmp_path: Path) -> None:
-    entries = [message("server", ping(f"uuid-{number}"), at=None) for number in range(100)]
+    entries: list[Entry] = [
+        message("server", ping(f"uuid-{number}"), at=None) for number in range(100)
+    ]
+    entries.append(Closed(offset_ns=None, connection=1, by="server", how="eof"))
     path = write(
         tmp_path / "a", entries, fidelity="text", timing="none", mode="import", upstream=None
     )
@@ -172,7 +175,7 @@ def test_an_import_without_times_shows_what_it_has(tmp_path: Path) -> None:
         "  fidelity    text, timing none",
         "  redaction   profile secrets: 0 redacted entries",
         "  duration    -",
-        "  entries     101",
+        "  entries     102",
         "  complete    yes, its sha256 is right",
         "",
         "messages                             count         bytes",
@@ -182,8 +185,9 @@ def test_an_import_without_times_shows_what_it_has(tmp_path: Path) -> None:
         "connection 1",
         "  server      100 messages, 8490 bytes",
         "  client      0 messages, 0 bytes",
+        "  ended       by the server, eof",
         "  PINGs       100 sent, 0 answered in time, 100 unanswered",
-        "              nothing from the client was recorded",
+        "              no message from the client was recorded",
         *(f"  unanswered          - uuid-{number}" for number in range(LISTED_UNANSWERED)),
         "              and 90 more",
     ]
@@ -274,7 +278,7 @@ def test_round_trips_and_unanswered_pings_of_each_connection() -> None:
         *(ms(10), ms(20)),
         ms(30),
     )
-    assert first.unanswered == [Unanswered(uuid="d", at_ns=ms(60_000))]
+    assert (first.unanswered, first.undecided) == ([], 1)
     assert second.unanswered == [Unanswered(uuid="b", at_ns=0)]
     # The last PING of the first socket is not overdue yet.
     assert facts.violations == {"pong.wrong-uuid": 1, "pong.missing": 1}
@@ -292,7 +296,18 @@ def test_a_late_pong_is_an_answer_but_not_in_time() -> None:
 def test_a_binary_pong_is_none() -> None:
     pong = frame("client", f"pong {UUID_1}".encode(), at=1, opcode=Opcode.BINARY)
     facts = facts_of(frame("server", ping(UUID_1), at=0), pong)
-    assert facts.connections[0].pings.unanswered_count == 1
+    assert facts.connections[0].pings.undecided == 1
+
+
+def test_another_interval_makes_another_verdict_here_too(tmp_path: Path) -> None:
+    late = [frame("server", ping("a"), at=0), frame("client", b"pong a", at=1500)]
+    path = write(tmp_path / "a.track.jsonl", late)
+    rules = tmp_path / "rules.toml"
+    rules.write_text("ping_interval_s = 1\n")
+    assert "1 sent, 1 answered in time, 0 unanswered\n" in info(path)
+    page = info(path, "--rules", str(rules))
+    assert "1 sent, 0 answered in time, 0 unanswered, 1 late\n" in page
+    assert "1 pong.late" in page
 
 
 def test_violations_are_counted_and_the_first_are_told() -> None:

@@ -443,6 +443,10 @@ def test_options_become_a_selection() -> None:
         (["--path", "$.a[?@.x =~ 1]"], "unexpected token '=' at character 10"),
         (["--path", "$[?nope(@.x)]"], "function 'nope' is not defined at character 4"),
         (["--path", ""], "is no JSONPath"),
+        (["--kind", "webSessions"], "'webSessions' is no kind; expected one of"),
+        (["--kind", "pin"], ", webSessionTimeout, "),
+        (["--kind", "x"], ", PING, pong, "),
+        (["--from", "2s", "--to", "1s"], "nothing stands between these: --to is before --from"),
         (["--other", "none", "--to", "1"], "a\\x1b: it has no times: leave out --from and --to"),
     ],
 )

@@ -380,7 +380,7 @@ SHOWN = """\
 CUT_OFF = """\
     4.000  - -- -      checkpoint       -  goes on: socket 1, 1 begun message, 1 unanswered PING; known: 1 device, 0 beacons, 0 positions
     6.000  1 -> text   pong            41  a0b34365-908f-4868-a52a-000000000001
-    4.000  1 <- -      broken           -  no message: the recording ends in it
+    6.000  1 <- -      broken           -  no message: the recording ends in it
 """  # noqa: E501
 
 PAGE = """\

@@ -297,6 +297,39 @@ def test_that_nothing_is_shown_is_said(tmp_path: Path, options: list[str], said:
     assert CliRunner().invoke(show_command, [str(path), "--text", "{}"]).stderr == ""
 
 
+def test_a_device_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path) -> None:
+    def said(*options: str) -> list[str]:
+        return CliRunner().invoke(show_command, [str(path), *options]).stderr.splitlines()[1:]
+
+    devices = [{"id": number, "name": f"d{number}\x1b"} for number in range(14)]
+    told = frame("server", json.dumps({"devices": devices}).encode(), at=1)
+    path = write(tmp_path / "a", [told, frame("server", b"{}", at=2)])
+    names = ", ".join(f"d{number}\\x1b" for number in range(12))
+    there = f"devices told there: {names} and 2 more"
+    assert said("--device", "nobody") == [there]
+    assert said("--device", "nobody", "--text", "x") == [there]
+    # It is not the name that is wrong.
+    assert said("--device", "3", "--text", "x") == []
+    assert said("--beacon", "x") == []
+
+
+def test_a_request_without_a_response_stands_where_its_connection_ends(tmp_path: Path) -> None:
+    asked = Request(
+        offset_ns=20_000_000, connection=1, exchange=1, method="GET", target="/", headers=[]
+    )
+    entries = [
+        asked,
+        frame("server", b"{}", at=50, connection=2),
+        Closed(offset_ns=60_000_000, connection=1, by="client", how="eof"),
+        frame("server", b"{}", at=70, connection=2),
+    ]
+    path = write(tmp_path / "a.track.jsonl", entries)
+    assert shown_seconds(show(path)) == [0.05, 0.06, 0.06, 0.07]
+    assert "0.060  1 -> -      http             -  GET / -> no response" in show(path)
+    assert shown_seconds(show(path, "--to", "0.06")) == [0.05, 0.06, 0.06]
+    assert shown_seconds(show(path, "--from", "0.06")) == [0.06, 0.06, 0.07]
+
+
 def test_that_a_recording_is_empty_is_said(tmp_path: Path) -> None:
     result = CliRunner().invoke(show_command, [str(write(tmp_path / "a", []))])
     assert "nothing to show: the recording holds no message" in result.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from replayer.commands.terminal import Output
+from replayer.reading.words import json_text
 
 
 class Answer:
@@ -61,3 +62,9 @@ def test_what_is_left_is_written_in_the_end(capsys: pytest.CaptureFixture[str]) 
     assert answer.written() == "1 2 "
     answer.output.flush()
     assert answer.written() == ""
+
+
+def test_a_name_that_is_no_utf8_stands_in_json_as_an_escape() -> None:
+    assert json_text({"recording": "bad\udcff", "n": [1, "\udc80"]}) == (
+        '{"recording":"bad\\\\udcff","n":[1,"\\\\udc80"]}'
+    )

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorder.model import Closed, Entry, Resume
+from recorder.model import Closed, Entry, Request, Resume
 from recorder.track.rules import Rules
+from recorder.wire.frames import Opcode
 from replayer.conformance import conformance
-from replayer.measurements.pings import PingRow, Pings
 from replayer.reading.conversation import converse
+from replayer.reading.pings import PingRow, Pings
+from replayer.reading.statistics import gather
 from tests.profiles import examples
-from tests.replayer.recordings import UUID_1, UUID_2, frame, message, ms, numbered, ping, session
+from tests.replayer.recordings import (
+    UUID_1,
+    UUID_2,
+    frame,
+    header,
+    message,
+    ms,
+    numbered,
+    ping,
+    session,
+)
 
 STEPS = st.lists(
     st.tuples(
@@ -144,3 +158,55 @@ def test_the_session_of_the_other_tests() -> None:
         "unanswered",
         "stray",
     ]
+
+
+def test_a_ping_that_the_server_closes_upon_is_unanswered_in_info_too() -> None:
+    asked = frame("server", ping("a"), at=0)
+    close = frame("server", b"\x03\xe9Idle", at=1000, opcode=Opcode.CLOSE)
+    answer = frame("client", b"\x03\xe9", at=1001, opcode=Opcode.CLOSE)
+    left = frame("client", b"\x03\xe8", at=900, opcode=Opcode.CLOSE)
+    dropped = Closed(offset_ns=ms(1002), connection=1, by="server", how="eof")
+    gone = Closed(offset_ns=ms(1002), connection=1, by="client", how="eof")
+    pong = frame("client", b"pong a", at=1001)
+    for found, verdict in [
+        ([asked, close, answer, dropped], "unanswered"),
+        ([asked, close], "unanswered"),
+        ([asked, dropped], "unanswered"),
+        # It was on its way when the server closed.
+        ([asked, close, pong, dropped], "answered"),
+        ([asked, left, close, dropped], "undecided"),
+        ([asked, gone], "undecided"),
+        ([asked], "undecided"),
+        ([asked, frame("server", b"{}", at=29_999)], "undecided"),
+        ([asked, frame("server", b"{}", at=30_000)], "unanswered"),
+    ]:
+        (row,) = rows_of(numbered(found))
+        assert row.verdict == verdict, found
+        pings = gather(header(), numbered(found)).connections[0].pings
+        counts = {name: getattr(pings, name) for name in ("answered", "late", "undecided")}
+        counts["unanswered"] = pings.unanswered_count
+        assert counts.pop(verdict) == pings.sent == 1
+        assert not any(counts.values())
+
+
+@settings(max_examples=examples(100))
+@given(STEPS)
+def test_info_counts_what_pings_tells(steps: list[tuple[str, str, int]]) -> None:
+    found = entries_of(steps)
+    told = Counter(row.verdict for row in rows_of(found) if row.verdict != "stray")
+    counted: Counter[str] = Counter()
+    for each in gather(header(), found).connections:
+        pings = each.pings
+        counted["answered"] += pings.answered
+        counted["late"] += pings.late
+        counted["undecided"] += pings.undecided
+        counted["unanswered"] += pings.unanswered_count
+    assert +counted == told
+
+
+def test_a_request_without_a_response_does_not_turn_the_clock_back() -> None:
+    asked = Request(
+        offset_ns=0, connection=2, exchange=1, method="GET", target="/api/devices", headers=[]
+    )
+    found = [asked, frame("server", ping("a"), at=10), frame("server", b"{}", at=40_000)]
+    assert [row.verdict for row in rows_of(numbered(found))] == ["unanswered"]

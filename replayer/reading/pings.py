@@ -24,9 +24,10 @@ from replayer.reading.conversation import DataMessage, Item
 __all__ = ["PingRow", "Pings", "Verdict"]
 
 Verdict: TypeAlias = Literal["answered", "late", "unanswered", "undecided", "stray"]
-"""Of a PING: ``answered`` in time, ``late``, ``unanswered`` when it had to be; ``undecided`` if the
-socket or the recording ended before, or nobody took the time. ``stray`` is a pong that no PING
-counts as its own."""
+"""Of a PING: ``answered`` in time, ``late``; ``unanswered`` if it waited for the whole interval, or
+the server closed the socket while it waited; ``undecided`` if its client closed before, the
+recording ended before, or nobody took the time. ``stray`` is a pong that no PING counts as its
+own."""
 
 
 class PingRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +73,7 @@ class _Socket:
         self._beat = Heartbeat(rules, opened_ns=at_ns or 0, connection=connection)
         self._rows: deque[_Row] = deque()
         self._by_uuid: dict[str, list[_Row]] = {}
+        self._client_closed = False
 
     def knows(self, uuid: str) -> bool:
         """Whether a PING with this uuid is remembered."""
@@ -109,6 +111,18 @@ class _Socket:
         """Whoever pings again, or ends the socket, waits no longer for what is overdue."""
         if at_ns is not None:
             self._judged(self._beat.finish(at_ns), at_ns)
+
+    def closed(self, sender: str, at_ns: int | None) -> None:
+        """Somebody closed the socket. What waits when the server does that first was not answered,
+        though its client may not have broken a rule: the pong can still come, on its way already.
+        """
+        self.give_up(at_ns)
+        if sender == "client":
+            self._client_closed = True
+        elif sender == "server" and not self._client_closed:
+            for row in self._rows:
+                if row.is_open and row.row.verdict == "undecided":
+                    row.settle("unanswered")
 
     def heard(self, message: DataMessage) -> Iterator[PingRow]:
         """A text of the client passed."""
@@ -149,7 +163,7 @@ class _Socket:
         still = set(self._beat.unanswered)
         for uuid, rows in self._by_uuid.items():
             for row in rows:
-                if row.is_open and row.row.verdict == "undecided" and uuid not in still:
+                if row.is_open and uuid not in still and "pong.missing" not in row.row.rules:
                     row.settle("unanswered", "pong.missing")
         return [one.rule for one in found]
 
@@ -173,23 +187,41 @@ class Pings:
         """One row a PING, in the order of sending of each socket, and one a stray pong. Raises what
         ``items`` raise."""
         for item in items:
-            before_ns = self._last_ns
-            if item.offset_ns is not None:
-                self._last_ns = item.offset_ns
-            match item:
-                case DataMessage():
-                    yield from self._message(item)
-                case FrameEntry() if item.opcode == "close" and item.sender == "server":
-                    if (socket := self._sockets.get(item.connection)) is not None:
-                        socket.give_up(item.offset_ns)
-                case Open() | Closed():
-                    yield from self._end(item.connection, item.offset_ns)
-                case Resume():
-                    # Whoever recorded before is gone, and its connections with it.
-                    yield from self._end_all(before_ns)
-                case Checkpoint():
-                    yield from self._take_up(item, before_ns)
+            yield from self.take(item)
+        yield from self.finish()
+
+    def take(self, item: Item) -> Iterator[PingRow]:
+        """The rows that the next item settles."""
+        before_ns = self._last_ns
+        self.passed(item.offset_ns)
+        match item:
+            case DataMessage():
+                yield from self._message(item)
+            case FrameEntry() if item.opcode == "close":
+                self._closed(item.connection, item.sender, item.offset_ns)
+            case Closed():
+                self._closed(item.connection, item.by, item.offset_ns)
+                yield from self._end(item.connection, item.offset_ns)
+            case Open():
+                yield from self._end(item.connection, item.offset_ns)
+            case Resume():
+                # Whoever recorded before is gone, and its connections with it.
+                yield from self._end_all(before_ns)
+            case Checkpoint():
+                yield from self._take_up(item, before_ns)
+
+    def passed(self, at_ns: int | None) -> None:
+        """Something passed at that moment, be it left out here."""
+        if at_ns is not None and (self._last_ns is None or at_ns > self._last_ns):
+            self._last_ns = at_ns
+
+    def finish(self) -> Iterator[PingRow]:
+        """The rows that are left when the recording ends."""
         yield from self._end_all(self._last_ns)
+
+    def _closed(self, connection: int, sender: str, at_ns: int | None) -> None:
+        if (socket := self._sockets.get(connection)) is not None:
+            socket.closed(sender, at_ns)
 
     def _message(self, message: DataMessage) -> Iterator[PingRow]:
         if message.opcode != "text":
