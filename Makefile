@@ -36,6 +36,8 @@ types: $(READY)
 	$(BIN)/mypy
 
 unit: $(READY)
+	@# Tests start hundreds of processes, which would each compile all again where no bytecode is written.
+	@$(BIN)/python -m compileall -q recorder replayer fake_server tests
 	$(BIN)/python -m pytest -q -n auto -m "not nightly" $(PYTEST_ARGS)
 
 nightly: $(READY) ## what is long: big hypothesis profiles, big files, many repetitions
