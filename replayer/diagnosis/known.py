@@ -5,6 +5,7 @@ They come by the socket (manual section 3), by REST (manual section 4) and with 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any, Final
 
 import msgspec
@@ -35,13 +36,14 @@ class Known:
     def __init__(self) -> None:
         self.devices: set[int] = set()
         self.beacons: set[int] = set()
-        self.positions: dict[int, None] = {}
+        # Not a plain dict: to find the oldest key of one, all that were forgotten are passed over.
+        self.positions: OrderedDict[int, None] = OrderedDict()
 
     def position(self, one: int) -> None:
         """A position was seen."""
         self.positions[one] = None
         if len(self.positions) > MAX_KNOWN:
-            del self.positions[next(iter(self.positions))]
+            self.positions.popitem(last=False)
 
     def device(self, one: int) -> None:
         """A device was seen."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Final
 
 from recorder.model import Bytes
@@ -55,7 +56,7 @@ class Pings:
         self._was_sent = False
         # The first of the PINGs in a row that were not answered.
         self._missed_first = ""
-        self._sent_ns: dict[str, int] = {}
+        self._sent_ns: OrderedDict[str, int] = OrderedDict()
 
     def taken_up(self, uuid: str, at_ns: int) -> None:
         """A PING that came before the recording and waits for its pong."""
@@ -103,7 +104,7 @@ class Pings:
         self._sent_ns.pop(uuid, None)
         self._sent_ns[uuid] = at_ns
         if len(self._sent_ns) > _REMEMBERED_PINGS:
-            del self._sent_ns[next(iter(self._sent_ns))]
+            self._sent_ns.popitem(last=False)
 
     def finish(self, at_ns: int, seq: int | None) -> None:
         """Give up the PINGs that were to be answered by now."""

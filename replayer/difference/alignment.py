@@ -15,7 +15,7 @@ alone until it has caught up.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Final, Literal
 
@@ -63,7 +63,7 @@ class IdMap:
     """Which id of one side is which of the other, one to one; the latest 65 536 of them."""
 
     def __init__(self) -> None:
-        self._of_a: dict[IdOf, int] = {}
+        self._of_a: OrderedDict[IdOf, int] = OrderedDict()
         self._of_b: dict[IdOf, int] = {}
 
     def fit(self, a: IdOf, b: IdOf) -> bool:
@@ -79,8 +79,8 @@ class IdMap:
         self._of_b.pop(b, None)
         self._of_a[a], self._of_b[b] = b[1], a[1]
         if len(self._of_a) > _MAX_IDS:
-            oldest = next(iter(self._of_a))
-            self._of_b.pop((oldest[0], self._of_a.pop(oldest)), None)
+            oldest, its_b = self._of_a.popitem(last=False)
+            self._of_b.pop((oldest[0], its_b), None)
         return True
 
     def bind_all(self, a: Sequence[IdOf], b: Sequence[IdOf]) -> bool:
@@ -127,7 +127,10 @@ class LaneAligner:
         self._a: deque[Statement] = deque()
         self._b: deque[Statement] = deque()
         self._bytes = {"a": 0, "b": 0}
-        self._passed: dict[Side, dict[bytes, None]] = {"a": {}, "b": {}}
+        self._passed: dict[Side, OrderedDict[bytes, None]] = {
+            "a": OrderedDict(),
+            "b": OrderedDict(),
+        }
         self._behind: Side | None = None
         self._given_up: tuple[Side, Statement] | None = None
         self.guessed_from: tuple[Side, Statement] | None = None
@@ -235,7 +238,7 @@ class LaneAligner:
         passed = self._passed[side]
         passed[one.digest] = None
         if len(passed) > _REMEMBERED:
-            del passed[next(iter(passed))]
+            passed.popitem(last=False)
 
     def _who_is_behind(self, a: list[Statement], b: list[Statement]) -> Side | None:
         """The side that says now what the other one has said before; None if none does."""
