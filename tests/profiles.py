@@ -8,7 +8,7 @@ from typing import Final
 NIGHTLY_FACTOR: Final = 20
 
 
-EVERY_RUN_FACTOR: Final = 0.2
+EVERY_RUN_FACTOR: Final = 0.15
 """All of the tests together take less than ten minutes on two processors."""
 
 
