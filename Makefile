@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help setup demo test format lint types unit nightly bench clean
+.PHONY: help setup demo test format lint types unit nightly bench reference clean
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ nightly: $(READY) ## what is long: big hypothesis profiles, big files, many repe
 
 bench: $(READY)  ## benchmarks beside their peers, as a table and in build/bench.json
 	@$(BIN)/python -m tests.benchmarks
+
+reference: $(READY) ## docs/commands.md, made from the commands
+	@$(BIN)/python -m tests.examples.command_reference
 
 clean:           ## remove what these targets made
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -20,14 +20,16 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from fake_server.control import Control
-from fake_server.exchange import Answer, Headers, HttpRequest, json_answer
+from fake_server.exchange import ADMIN_PATH, Answer, Headers, HttpRequest, json_answer
+from fake_server.expectations import Expectation, ExpectationFailed
 from fake_server.faults import injection_from
+from fake_server.journal import Doing
 from recorder.track.violations import RULES
 from recorder.wire.frames import CloseCode
 
 __all__ = ["Admin"]
 
-_ROOT: Final = "/__admin"
+_ROOT: Final = ADMIN_PATH
 
 _LOCAL_HOST: Final = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 
@@ -69,7 +71,7 @@ class Admin:
             done = self._do(request)
         except _Refused as refused:
             return _answer({"error": refused.error}, refused.status, refused.headers)
-        return _answer(done)
+        return done if isinstance(done, Answer) else _answer(done)
 
     # Who may
 
@@ -215,6 +217,54 @@ class Admin:
         _doing(functools.partial(self._control.advance, seconds))
         return {"sessions": self._control.status()["sessions"]}
 
+    def _login(self, request: HttpRequest, number: int) -> Any:
+        values = _Values(_body(request))
+        email = values.take("email", str | None, "the email of an account", default=None)
+        values.check_all_taken()
+        return {"cookie": _doing(lambda: self._control.login(email))}
+
+    def _ping(self, request: HttpRequest, number: int) -> Any:
+        values = _Values(_body(request))
+        socket = values.take("socket", int | None, "the number of an open socket", default=None)
+        values.check_all_taken()
+        return {"pinged": _doing(lambda: self._control.ping(socket))}
+
+    def _doings(self, request: HttpRequest, number: int) -> Any:
+        after = _query(request, "after").get("after", "0")
+        if not (after.isascii() and after.isdigit() and len(after) <= _MAX_NUMBER_DIGITS):
+            raise _Refused(f"after: read {after[:80]!r}, expected the number of a doing, or 0")
+        journal = self._control.journal
+        return {
+            "last": journal.last_number,
+            "doings": [self._shown(doing) for doing in journal.after(int(after))],
+        }
+
+    def _expect(self, request: HttpRequest, number: int) -> Any:
+        body = _body(request)
+        values = _Values(body)
+        what = values.take("what", str, "what a client does, as pong")
+        within_s = values.take("within_s", float, "seconds, 0 or more", default=2.0)
+        if not within_s >= 0:
+            raise _Refused(f"within_s: read {within_s:g}, expected seconds, 0 or more")
+        narrowed = {
+            name: values.take(name, Any, "a smaller number")
+            for name in body
+            if name not in ("what", "within_s")
+        }
+        expectation = _doing(lambda: Expectation.of(what, **narrowed))
+        return Answer(202, later=functools.partial(self._expected, expectation, within_s))
+
+    async def _expected(self, expectation: Expectation, within_s: float) -> Answer:
+        try:
+            doing = await self._control.expect(expectation, within_s=within_s)
+        except ExpectationFailed as failed:
+            return _answer({"error": str(failed)}, 417)
+        return _answer({"seen": self._shown(doing)})
+
+    def _shown(self, doing: Doing) -> dict[str, Any]:
+        at_s = round((doing.at_ns - self._control.hub.started_ns) / 1e9, 3)
+        return {"at_s": at_s, **self._control.journal.fields(doing)}
+
     def _push(self, request: HttpRequest, number: int) -> Any:
         body = _body(request)
         values = _Values(body)
@@ -271,6 +321,10 @@ _ROUTES: Final[dict[str, dict[str, _Handler]]] = {
     f"{_ROOT}/faults/{{n}}": {"DELETE": Admin._remove_fault},
     f"{_ROOT}/playback": {"POST": Admin._playback},
     f"{_ROOT}/sessions": {"POST": Admin._advance_sessions},
+    f"{_ROOT}/login": {"POST": Admin._login},
+    f"{_ROOT}/ping": {"POST": Admin._ping},
+    f"{_ROOT}/doings": {"GET": Admin._doings},
+    f"{_ROOT}/expect": {"POST": Admin._expect},
     f"{_ROOT}/push": {"POST": Admin._push},
     f"{_ROOT}/sockets": {"DELETE": Admin._drop_all},
     f"{_ROOT}/sockets/{{n}}": {"DELETE": Admin._drop_one},

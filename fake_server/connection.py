@@ -13,6 +13,7 @@ import trio
 
 from fake_server.faults.base import Cut, Expire, Finish, Send, Step, text_of
 from fake_server.faults.carrier import FaultCarrier
+from fake_server.journal import DoingKind, Journal
 from fake_server.messages import ping_message
 from fake_server.outbox import Outbox
 from fake_server.sight import Sight
@@ -48,6 +49,7 @@ class Surroundings(Protocol):
 
     rules: Rules
     violations: ViolationLog
+    journal: Journal
 
     def start(self, run: Callable[[], Any]) -> None:
         """Run a task that is the socket's, beside all others."""
@@ -56,7 +58,7 @@ class Surroundings(Protocol):
         """End a session as if its time were over."""
 
     def on_ping(self, socket: Socket, uuid: str) -> None:
-        """A PING went out on a socket with faults."""
+        """A PING went out that a client did not get straight from the playback."""
 
     def on_shut(self, socket: Socket) -> None:
         """A socket begins to end."""
@@ -81,6 +83,7 @@ class Socket:
         "_ended",
         "_got_close",
         "_held",
+        "_journal",
         "_outbox",
         "_rules",
         "_scope",
@@ -124,6 +127,7 @@ class Socket:
         self.messages_sent = 0
         self._around = around
         self._violations = around.violations
+        self._journal = around.journal
         self._rules = around.rules
         self._transport = Transport(stream)
         self._scope = trio.CancelScope()
@@ -159,6 +163,7 @@ class Socket:
             if self._ended is not None:
                 self._ended.set()
             self._violations.report(self.heartbeat.finish(now_ns()))
+            self.note("ended")
             await trio.aclose_forcefully(self._transport.stream)
 
     def _start_drain(self, outbox: Outbox) -> None:
@@ -196,6 +201,8 @@ class Socket:
         if broken:
             self._refuse(CloseCode.PROTOCOL_ERROR, broken[0])
             return
+        if frame.opcode == Opcode.CLOSE:
+            self.note("close", code=frame.close_code)
         if frame.opcode == Opcode.CLOSE and not self._is_stalled:
             self._got_close = True
             if not self._close_sent:
@@ -216,7 +223,12 @@ class Socket:
     def _on_message(self, payload: bytes, *, is_text: bool) -> None:
         found = self.heartbeat.client_text(payload, now_ns()) if is_text else []
         self._answered_late |= any(violation.rule == "pong.late" for violation in found)
-        if not found and not (is_text and parse_pong(payload) is not None):
+        pong = parse_pong(payload) if is_text else None
+        if pong is not None and pong.uuid is not None and not found:
+            self.note("pong", uuid=pong.uuid)
+        else:
+            self.note("text", payload=payload)
+        if not found and pong is None:
             shown = repr(payload[:80].decode("utf-8", "replace"))
             seen = f"the client sent {shown}" + ("" if is_text else " as a binary message")
             expected = "only pongs" if is_text else "only pongs, as text messages"
@@ -255,6 +267,10 @@ class Socket:
         return Violation.of(
             rule, seen=seen, expected=expected, connection=self.connection, at_ns=now_ns()
         )
+
+    def note(self, kind: DoingKind, **what: Any) -> None:
+        """Keep in the journal what happened on this socket."""
+        self._journal.note(kind, connection=self.connection, socket=self.number, **what)
 
     # What it is sent
 
@@ -425,6 +441,7 @@ class Socket:
     def forget(self, frame: bytes) -> None:
         """Like :meth:`finish`, and what the client does from now on is reported nowhere."""
         self._violations = ViolationLog()
+        self._journal = Journal(now_ns)
         self.finish(frame)
 
     def cut(self, how: Any) -> None:

@@ -1,19 +1,23 @@
 """What a test or a person may do to a running server: playback, clocks, sockets, reset.
 
-All of it is synchronous and takes effect at once; the control API (:mod:`fake_server.admin`) offers
-the same over HTTP.
+All of it is synchronous and takes effect at once, but :meth:`Control.expect`, which waits; the
+control API (:mod:`fake_server.admin`) offers the same over HTTP.
 """
 
 from __future__ import annotations
 
 import math
+import uuid
 from typing import Any, Final, Literal
 
 from fake_server.accounts import Accounts
 from fake_server.connection import Socket, now_ns
 from fake_server.desk import SessionDesk
+from fake_server.expectations import Expectation, Expectations
 from fake_server.faults import FaultBoard
 from fake_server.hub import Hub
+from fake_server.journal import Doing, Journal
+from fake_server.messages import ping_message
 from fake_server.violation_log import ViolationLog
 from fake_server.written import Written
 from recorder.wire.frames import CloseCode, close_frame
@@ -38,12 +42,15 @@ class Control:
         accounts: Accounts,
         desk: SessionDesk,
         violations: ViolationLog,
+        journal: Journal,
         written: Written,
         faults: FaultBoard,
     ) -> None:
         self.hub = hub
         self.desk = desk
         self.violations = violations
+        self.journal = journal
+        self.expectations = Expectations(journal)
         self.written = written
         self.faults = faults
         self._accounts = accounts
@@ -96,7 +103,28 @@ class Control:
         self.desk.advance(seconds)
         self.hub.session_clock_jumped()
 
+    def login(self, email: str | None = None) -> str:
+        """Log an account in, the first unless it is named, without a request of a client; returns
+        what stands in ``Cookie`` from now on. Raises LookupError where there is no such account.
+        """
+        emails = self._accounts.emails
+        email = next(iter(emails), "") if email is None else email
+        if email not in emails:
+            there = ", ".join(emails) or "none"
+            raise LookupError(f"there is no account {email[:80]!r}; there are: {there}")
+        session = self.desk.login(email)
+        self.hub.playback.on_login()
+        return self.desk.set_cookie_header(session).partition(";")[0]
+
     # Sockets
+
+    def ping(self, socket: int | None = None) -> list[str]:
+        """Send a PING now, to one socket or to all; returns the uuids. It is to be answered like
+        every other. Faults may still change, keep or lose it, and between the fragments of a
+        message it waits.
+        """
+        sockets = self.open_sockets if socket is None else [self.socket(socket)]
+        return [_ping(one) for one in sockets]
 
     def push(self, message: bytes, *, socket: int | None = None) -> int:
         """Send a text message to one socket, by its number, or to all that may see it; returns to
@@ -141,11 +169,35 @@ class Control:
         open_ones = ", ".join(str(one.number) for one in self.open_sockets) or "none"
         raise LookupError(f"there is no open socket {number}; open are: {open_ones}")
 
+    # What clients do
+
+    async def expect(self, expectation: Expectation, *, within_s: float = 2.0) -> Doing:
+        """Wait until a client does this, or take what it did and nobody expected before.
+
+        Who expects a pong need not wait for the next PING: where none is unanswered, one is sent to
+        each of the sockets, also to those that open meanwhile. Raises ExpectationFailed after
+        ``within_s`` seconds.
+        """
+        pinged: set[int] = set()
+
+        def ping() -> None:
+            sockets = [one for one in self.open_sockets if expectation.socket in (None, one.number)]
+            if not any(one.heartbeat.unanswered for one in sockets):
+                for one in sockets:
+                    if one.number not in pinged:
+                        pinged.add(one.number)
+                        _ping(one)
+
+        needs_ping = expectation.kind == "pong" and not expectation.uuid
+        return await self.expectations.fulfil(
+            expectation, within_s=within_s, urge=ping if needs_ping else None
+        )
+
     # All of it
 
     def reset(self) -> None:
-        """Be as after the start: what clients wrote, faults, violations, sessions and playback are
-        forgotten, and every socket is closed with 1001.
+        """Be as after the start: what clients did and wrote, faults, violations, sessions and
+        playback are forgotten, and every socket is closed with 1001.
         """
         self.faults.clear()
         self.written.reset()
@@ -153,6 +205,8 @@ class Control:
         self.desk.reset()
         self.violations.clear()
         self.hub.restart()
+        self.journal.clear()
+        self.expectations.clear()
 
     def status(self) -> dict[str, Any]:
         """What is going on, as JSON has it. Sessions are shown without their ids."""
@@ -190,3 +244,9 @@ class Control:
             "faults": len(self.faults.injections),
             "violations": dict(sorted(self.violations.counts.items())),
         }
+
+
+def _ping(socket: Socket) -> str:
+    new = str(uuid.uuid4())
+    socket.offer_message(ping_message(new), ping=new)
+    return new

@@ -4,17 +4,19 @@ the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 
 import msgspec
 
 __all__ = [
+    "ADMIN_PATH",
     "MAX_BODY_BYTES",
     "Answer",
     "Headers",
     "HttpRequest",
+    "is_for_admin",
     "json_answer",
     "reason_of",
     "text_answer",
@@ -25,6 +27,10 @@ Headers = tuple[tuple[str, str], ...]
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """A longer body is refused with 413; no object of Track is as large."""
+
+
+ADMIN_PATH: Final = "/__admin"
+"""Where the control API is."""
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,12 +71,14 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
 class Answer(msgspec.Struct, frozen=True):
     """A response, whole. Content-Length is the front's to add; ``headers`` have Content-Type where
     there is a body. ``slow_body`` makes the body where that takes long: to be called in a thread.
+    ``later`` waits for the answer that is to be sent in the place of this one.
     """
 
     status: int
     body: bytes = b""
     headers: Headers = ()
     slow_body: Callable[[], bytes] | None = None
+    later: Callable[[], Awaitable[Answer]] | None = None
 
     def with_headers(self, more: Mapping[str, str]) -> Answer:
         """The same with further header fields."""
@@ -90,6 +98,11 @@ def text_answer(
 ) -> Answer:
     """Text as an answer, such as an error's."""
     return Answer(status, text.encode("utf-8"), (("Content-Type", content_type),))
+
+
+def is_for_admin(request: HttpRequest) -> bool:
+    """Whether it is one of the control API, not of Track."""
+    return request.path == ADMIN_PATH or request.path.startswith(ADMIN_PATH + "/")
 
 
 def reason_of(status: int) -> str:

@@ -303,6 +303,7 @@ class Fleet:
 
     sockets: Final = 1
     timed: Final = True
+    ends: Final = False
 
     def __init__(
         self, *, seed: int = 1, now: Callable[[], datetime] = _utc_now, interval_s: float = 1.0
@@ -347,6 +348,10 @@ class Fleet:
 
     def answer(self, method: str, target: str) -> None:
         """Nothing was recorded: every REST answer is the state's."""
+
+    def requests(self) -> tuple[()]:
+        """None, then."""
+        return ()
 
     def _changes(self, started: datetime) -> Iterator[Cue]:
         rng = Random(self._seed)

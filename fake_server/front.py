@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import ssl
-import traceback
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
@@ -14,12 +13,13 @@ import msgspec
 import trio
 
 from fake_server.connection import now_ns
-from fake_server.exchange import Answer, HttpRequest, reason_of, text_answer
+from fake_server.exchange import Answer, HttpRequest, is_for_admin, reason_of, text_answer
 from fake_server.faults import FaultBoard
 from fake_server.faults.base import Refusal, Silence, WrongAccept
 from fake_server.handshake import Gate, Upgrade, switching
 from fake_server.http1 import Http1, RequestTooLarge
 from fake_server.hub import Hub
+from fake_server.journal import Journal
 from recorder.backend import SESSION_PATH, SOCKET_PATH
 from recorder.transport import tcp_socket_of
 
@@ -43,8 +43,8 @@ class Front:
     """Serves connections: :meth:`handle` one stream, until it ends.
 
     *Resource handling:* ``handle`` closes the stream. *Error handling:* errors of the network end
-    the connection quietly; an error of our own is printed with its traceback and answered 500, and
-    the server goes on.
+    the connection quietly; an error of our own is given to ``on_error`` and answered 500, and the
+    server goes on.
     """
 
     def __init__(
@@ -54,12 +54,16 @@ class Front:
         gate: Gate,
         *,
         faults: FaultBoard,
+        journal: Journal,
+        on_error: Callable[[BaseException], None],
         tap: TapStream | None = None,
     ) -> None:
         self._application = application
         self._hub = hub
         self._gate = gate
         self._faults = faults
+        self._journal = journal
+        self._on_error = on_error
         self._tap = tap
         self._connections = 0
 
@@ -79,8 +83,8 @@ class Front:
             await _close(stream)
         except _GONE:
             pass
-        except Exception:  # noqa: BLE001 - one connection's bug must not end the server; it is shown and is a bug
-            traceback.print_exc()
+        except Exception as error:  # noqa: BLE001 - one connection's bug must not end the server; it is shown and is a bug
+            self._on_error(error)
         finally:
             await trio.aclose_forcefully(stream)
 
@@ -110,6 +114,14 @@ class Front:
                 answer = upgrade
             else:
                 answer = await self._answer(request)
+            if not is_for_admin(request):
+                self._journal.note(
+                    "request",
+                    connection=connection,
+                    method=request.method,
+                    target=request.target,
+                    status=answer.status,
+                )
             may_go_on = False
             with trio.move_on_after(_REQUEST_TIMEOUT_S):
                 may_go_on = await http.send(answer)
@@ -127,12 +139,14 @@ class Front:
                 await trio.sleep(wait_s)
         try:
             answer = self._application(request)
+            if answer.later is not None:
+                answer = await answer.later()
             if answer.slow_body is None:
                 return answer
             # Nobody's PING or message waits for a spreadsheet.
             body = await trio.to_thread.run_sync(answer.slow_body)
-        except Exception:  # noqa: BLE001 - as above: shown, and the client is told
-            traceback.print_exc()
+        except Exception as error:  # noqa: BLE001 - as above: shown, and the client is told
+            self._on_error(error)
             return text_answer(500, f"500 - {reason_of(500)}")
         return msgspec.structs.replace(answer, body=body, slow_body=None)
 

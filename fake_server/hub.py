@@ -20,6 +20,7 @@ from fake_server.connection import Socket, now_ns
 from fake_server.desk import SessionDesk
 from fake_server.faults import FaultBoard
 from fake_server.faults.carrier import FaultCarrier
+from fake_server.journal import Journal
 from fake_server.messages import text_frame, timeout_message
 from fake_server.pace import Pace
 from fake_server.playback import PerConnection, Playback, Shared
@@ -59,6 +60,7 @@ class Hub:
         accounts: Accounts,
         desk: SessionDesk,
         violations: ViolationLog,
+        journal: Journal,
         written: Written,
         faults: FaultBoard,
         pace: Pace,
@@ -69,6 +71,7 @@ class Hub:
         self.rules = rules
         self.settings = settings
         self.violations = violations
+        self.journal = journal
         self.written = written
         self.playback: PerConnection | Shared = (
             Shared(self) if settings.mode == "shared" else PerConnection(self)
@@ -122,6 +125,7 @@ class Hub:
             around=self,
         )
         self.sockets.append(socket)
+        socket.note("socket")
         self._use_faults_on(socket)
         self._begin_timers(socket)
         if self.rules.session_timeout_shown == "open" and not self.playback.shows_timeout(socket):
@@ -273,6 +277,10 @@ class Hub:
         for socket in sockets:
             await socket.ended()
 
+    def played(self, socket: Socket) -> None:
+        """Playback to a socket came to its end."""
+        socket.note("played")
+
     # Timers
 
     def expect_pongs(self, socket: Socket, uuids: list[str]) -> None:
@@ -285,11 +293,15 @@ class Hub:
             at_ns = now_ns()
             for uuid in uuids:
                 self.violations.report(socket.heartbeat.ping_sent(uuid, at_ns))
+                socket.note("ping", uuid=uuid)
             self._check_recorded_at(socket, at_ns)
 
     def on_ping(self, socket: Socket, uuid: str) -> None:
-        """A PING went out on a socket with faults, which may have changed its uuid."""
+        """A PING of our own went out, or a recorded one on a socket with faults; they may have
+        changed its uuid.
+        """
         at_ns = now_ns()
+        socket.note("ping", uuid=uuid)
         if self.settings.pings == "live":
             socket.heartbeat.went_out(uuid, at_ns)
             return

@@ -119,6 +119,10 @@ class ServerRecording:
         assert self._failure is not None
         raise self._failure
 
+    def flush(self) -> None:
+        """Let readers of the file see what was recorded so far. Raises DiskFailed."""
+        self._sink.flush()
+
     def stopping(self) -> None:
         """The server is being stopped: connections that it ends from now on are ``stopped``."""
         self._stopping = True

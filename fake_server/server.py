@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import trio
 
-from fake_server.accounts import Accounts
+from fake_server.accounts import DEMO_ACCOUNT, Accounts
 from fake_server.admin import Admin
 from fake_server.connection import now_ns
 from fake_server.control import Control
 from fake_server.desk import SessionDesk
-from fake_server.exchange import Answer, HttpRequest
+from fake_server.exchange import Answer, HttpRequest, is_for_admin
 from fake_server.faults import FaultBoard, Injection
 from fake_server.front import Front, TapStream
 from fake_server.handshake import Gate
 from fake_server.hub import Hub
+from fake_server.journal import Journal
 from fake_server.pace import Pace
 from fake_server.playback import Playback
 from fake_server.violation_log import ViolationLog
@@ -28,7 +30,7 @@ from replayer.playing.script import Source
 
 __all__ = ["FakeServer"]
 
-_ADMIN: Final = "/__admin"
+_MAX_FAILURES: Final = 20
 _STOPPING: Final = close_frame(CloseCode.GOING_AWAY, "the server stops").serialize()
 
 
@@ -39,6 +41,10 @@ class FakeServer:
     (``fault_seed`` decides all chance in it), ``control`` what a test or a person may do meanwhile:
     pause, push, drop, let a day pass. ``hub.sockets`` are the open sockets. ``admin_token`` opens
     ``/__admin`` to other machines. ``tap`` wraps each connection's stream, to record it.
+    ``journal`` is what clients did.
+
+    An error of the server's own while it serves a client is a bug: the tracebacks of the first 20
+    are ``failures``, and ``on_error`` is called with each; without it they are printed.
 
     Times are of trio's clock, so that a test may serve under a mock clock over memory streams:
     ``await server.run()`` in a nursery, then ``await server.handle(stream)`` for each connection;
@@ -56,11 +62,18 @@ class FakeServer:
         fault_seed: int = 0,
         admin_token: str | None = None,
         on_violation: Callable[[Violation], None] | None = None,
+        on_error: Callable[[BaseException], None] | None = None,
         tap: TapStream | None = None,
     ) -> None:
         self.rules = rules or Rules()
         self.accounts = accounts or Accounts()
         self.violations = ViolationLog(on_violation)
+        self.journal = Journal(now_ns)
+        self.journal.learn_passwords(
+            one.password for one in self.accounts.credentials if one != DEMO_ACCOUNT
+        )
+        self.failures: list[str] = []
+        self._on_error = on_error or traceback.print_exception
         self.desk = SessionDesk(self.rules, now_ns)
         self.written = Written()
         self.faults = FaultBoard(faults, seed=fault_seed)
@@ -72,6 +85,7 @@ class FakeServer:
             accounts=self.accounts,
             desk=self.desk,
             violations=self.violations,
+            journal=self.journal,
             written=self.written,
             faults=self.faults,
             pace=pace,
@@ -81,6 +95,7 @@ class FakeServer:
             accounts=self.accounts,
             desk=self.desk,
             violations=self.violations,
+            journal=self.journal,
             written=self.written,
             faults=self.faults,
         )
@@ -88,10 +103,23 @@ class FakeServer:
         self._rest: Callable[[HttpRequest], Answer] | None = None
         self._admin = Admin(self.control, token=admin_token)
         gate = Gate(rules=self.rules, desk=self.desk, pace=pace, violations=self.violations)
-        self._front = Front(self._answer, self.hub, gate, faults=self.faults, tap=tap)
+        self._front = Front(
+            self._answer,
+            self.hub,
+            gate,
+            faults=self.faults,
+            journal=self.journal,
+            on_error=self._failed,
+            tap=tap,
+        )
+
+    def _failed(self, error: BaseException) -> None:
+        if len(self.failures) < _MAX_FAILURES:
+            self.failures.append("".join(traceback.format_exception(error)))
+        self._on_error(error)
 
     def _answer(self, request: HttpRequest) -> Answer:
-        if request.path == _ADMIN or request.path.startswith(_ADMIN + "/"):
+        if is_for_admin(request):
             return self._admin(request)
         return self._get_rest()(request)
 

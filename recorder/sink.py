@@ -129,6 +129,12 @@ class Sink:
                     self._put(entry)
             self._writer.tick(now_ns)
 
+    def flush(self) -> None:
+        """Let readers of the file see all that was written; what redaction holds is not. Raises
+        DiskFailed.
+        """
+        self._writer.flush()
+
     def close(self) -> None:
         """Write what is held and the ``end``; close the writer."""
         for entry in self.redactor.close():

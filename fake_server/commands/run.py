@@ -13,8 +13,16 @@ import click
 import trio
 
 from fake_server.commands.assembly import Parts, parts_of
+from fake_server.commands.checking import (
+    Check,
+    check_of,
+    junit_cases,
+    settled,
+    write_junit,
+)
 from fake_server.commands.options import ADMIN_TOKEN_VARIABLE, ServerOptions, server_options
 from fake_server.commands.serving import Served, serving, tell_the_end
+from fake_server.findings import Finding
 from recorder.console import say
 from recorder.credentials import EMAIL_VARIABLE, PASSWORD_VARIABLE
 from recorder.errors import CannotRead
@@ -39,25 +47,66 @@ class _WithProgram(click.Command):
 
 
 @click.command("run", cls=_WithProgram)
-@click.argument("recording", type=click.Path(path_type=Path), required=False, metavar="[REC]")
+@click.argument("recordings", type=click.Path(path_type=Path), nargs=-1, metavar="[REC...]")
+@click.option(
+    "--check", is_flag=True, help="End with 1 if CMD ended with 0 but something was found."
+)
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="NAME",
+    help="Leave out findings of this name, or pattern as pong.*; again for more.",
+)
+@click.option("--require-all", is_flag=True, help="A message that was never sent is a finding.")
+@click.option(
+    "--junit-xml",
+    "junit",
+    type=click.Path(path_type=Path),
+    metavar="F",
+    help="Write a JUnit report to F, in place of an older one: a case for CMD, and one for each"
+    " thing that can be found.",
+)
 @server_options
-def run_command(recording: Path | None, program: list[str], options: ServerOptions) -> int:
+def run_command(
+    recordings: tuple[Path, ...],
+    program: list[str],
+    check: bool,
+    allow: tuple[str, ...],
+    require_all: bool,
+    junit: Path | None,
+    options: ServerOptions,
+) -> int:
     """Serve the recording REC, or the fleet, on a free port of this machine while CMD runs.
+    Several files are the parts of one series and are played as one.
 
     CMD finds in its environment TRACK_URL, TRACK_WS_URL, TRACK_EMAIL, TRACK_PASSWORD (of the first
     account), TRACK_ADMIN_URL, with a token TRACK_ADMIN_TOKEN, and with --tls-self-signed
     TRACK_CA_FILE. The command ends as CMD does; where that is with 0, with 1 if --strict was given
-    and there were violations. Ctrl-C and SIGTERM are CMD's.
+    and there were violations, or --check and findings: violations, sockets left open, messages
+    never sent. Ctrl-C and SIGTERM are CMD's.
     """
-    return trio.run(_run, parts_of(options, recording), options, program)
+    asked = check_of(check=check, require_all=require_all, allow=allow, junit=junit)
+    return trio.run(_run, parts_of(options, *recordings), options, asked, program)
 
 
-async def _run(parts: Parts, options: ServerOptions, program: Sequence[str]) -> int:
+async def _run(
+    parts: Parts, options: ServerOptions, check: Check | None, program: Sequence[str]
+) -> int:
+    found: list[Finding] | None = None
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async with serving(parts, options, host="127.0.0.1", port=0) as served:
             say(f"playing {parts.what} at {served.address.http_url}")
+            started_s = trio.current_time()
             status = await _ended(program, _environment(served, parts, options), signals)
-    verdict = tell_the_end(served, options)
+            took_s = trio.current_time() - started_s
+            if check is not None:
+                await settled(served.server)
+                found = check.findings(served.server)
+                if check.junit is not None:
+                    cases = junit_cases(program[0], status, took_s, check, found)
+                    write_junit(check.junit, cases)
+    fails = check is not None and check.fails
+    verdict = tell_the_end(served, options, found=found, check=fails)
     return status or verdict
 
 

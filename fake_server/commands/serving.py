@@ -6,7 +6,7 @@ import contextlib
 import functools
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from fake_server.commands.assembly import Parts
 from fake_server.commands.options import ServerOptions
 from fake_server.commands.telling import Telling, listed, plural
 from fake_server.connection import now_ns
+from fake_server.findings import Finding, report
 from fake_server.front import TapStream
 from fake_server.server import FakeServer
 from recorder.backend import Backend
@@ -104,10 +105,20 @@ async def serving(
             raise the_one_of(group) from None
 
 
-def tell_the_end(served: Served, options: ServerOptions) -> Exit:
-    """Say what there is to say of a server that has ended, and with what code its command ends."""
+def tell_the_end(
+    served: Served,
+    options: ServerOptions,
+    *,
+    found: Sequence[Finding] | None = None,
+    check: bool = False,
+) -> Exit:
+    """Say what there is to say of a server that has ended, and with what code its command ends.
+
+    ``found``, where it was looked for, is told in place of the violations; with ``check`` it is a
+    failure.
+    """
     telling = served.telling
-    for line in telling.summary():
+    for line in telling.summary() if found is None else report(found, how_to_allow="option"):
         say(line)
     board = served.server.faults
     for number, injection in board.injections.items():
@@ -116,14 +127,21 @@ def tell_the_end(served: Served, options: ServerOptions) -> Exit:
         times = f"struck {plural(struck, 'time')}" if struck else "never struck"
         say(f"fault {name}: {times}")
     if options.record is not None:
-        found = _conformance_of(options.record, served.server.rules)
+        broken = _conformance_of(options.record, served.server.rules)
         say(f"recorded {options.record}")
-        say(f"violations of handshakes and sockets in it: {listed(found)}")
-    failed = options.strict and bool(telling.counts)
+        say(f"violations of handshakes and sockets in it: {listed(broken)}")
+    broke = options.strict and bool(telling.counts)
+    failed = check and bool(found)
     sockets = plural(served.server.hub.accepted, "socket")
-    verdict = f", which --strict ends with {Exit.DIFFERENT:d}" if failed else ""
-    say(f"stopped: {sockets} served, {telling.total()}{verdict}")
-    return Exit.DIFFERENT if failed else Exit.OK
+    total = telling.total()
+    if broke:
+        total += f", which --strict ends with {Exit.DIFFERENT:d}"
+    if found is not None:
+        total += f", {plural(len(found), 'finding')}" if found else ", no findings"
+        if failed:
+            total += f", which --check ends with {Exit.DIFFERENT:d}"
+    say(f"stopped: {sockets} served, {total}")
+    return Exit.DIFFERENT if broke or failed else Exit.OK
 
 
 def _tls(options: ServerOptions, host: str) -> ssl.SSLContext | None:

@@ -13,7 +13,7 @@ from recorder.wire.frames import CloseCode, close_frame
 from replayer.playing.timeline import Cue, CueKind, looped, may_begin_with, without
 from replayer.state import State
 
-__all__ = ["END_OF_RECORDING", "cues_to_play", "skip_to"]
+__all__ = ["END_OF_RECORDING", "cues_to_play", "kinds_left_out", "skip_to"]
 
 END_OF_RECORDING: Final = close_frame(CloseCode.NORMAL, "end of the recording").serialize()
 """What closes a socket behind the last cue, where none of the recording did."""
@@ -35,6 +35,14 @@ def cues_to_play(
     ``with_timeout``, ``with_close``: whether a recorded ``webSessionTimeout`` and close frames are
     among them.
     """
+    kinds = kinds_left_out(settings, with_timeout=with_timeout, with_close=with_close)
+    return looped(cues, kinds) if settings.at_end == "loop" else iter(without(cues(0), kinds))
+
+
+def kinds_left_out(
+    settings: Playback, *, with_timeout: bool, with_close: bool = False
+) -> frozenset[CueKind]:
+    """What is not played under these settings."""
     left_out: set[CueKind] = set()
     if settings.pings == "live":
         left_out.add("ping")
@@ -45,8 +53,7 @@ def cues_to_play(
     if settings.at_end != "close":
         # What comes behind, a PING at least, would be read as the rest of it.
         left_out.add("torn")
-    kinds = frozenset(left_out)
-    return looped(cues, kinds) if settings.at_end == "loop" else iter(without(cues(0), kinds))
+    return frozenset(left_out)
 
 
 async def skip_to(cues: Iterable[Cue], position_ns: int, *states: State) -> Iterator[Cue]:

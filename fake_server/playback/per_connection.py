@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -10,8 +11,9 @@ import trio
 
 from fake_server.connection import Socket
 from fake_server.messages import text_frame
-from fake_server.playback.cues import END_OF_RECORDING, cues_to_play, skip_to
+from fake_server.playback.cues import END_OF_RECORDING, cues_to_play, kinds_left_out, skip_to
 from fake_server.playback.stage import Stage
+from fake_server.playback.taken import Place, Taken, Untaken
 from recorder.track.kinds import ping_uuids
 from recorder.track.sessions import Session
 from replayer.playing.clock import PlaybackClock
@@ -48,7 +50,7 @@ class _View:
 class _Player:
     """One socket's own playback."""
 
-    __slots__ = ("clock", "from_ns", "held", "is_playing", "socket", "view")
+    __slots__ = ("clock", "from_ns", "held", "is_playing", "place", "socket", "view")
 
     def __init__(self, socket: Socket, clock: PlaybackClock, view: _View) -> None:
         self.socket = socket
@@ -57,6 +59,7 @@ class _Player:
         self.from_ns: int | None = None
         """Where it goes on, once it has left its clock."""
         self.is_playing = False
+        self.place = Place()
         self.held: list[bytes] = []
         """Messages of no recording that wait for the end of one in fragments."""
 
@@ -70,6 +73,7 @@ class PerConnection:
         self._stage = stage
         self._players: dict[Socket, _Player] = {}
         self._views: dict[str, _View] = {}
+        self._taken: defaultdict[int, Taken] = defaultdict(Taken)
         self._seeks = 0
         self.speed = stage.settings.speed
         self.paused = stage.settings.paused
@@ -88,11 +92,14 @@ class PerConnection:
         """Whether what this socket is played shows a recorded ``webSessionTimeout``, which stands
         for the live one. It is shown once, so not by a loop.
         """
+        return self._plays_timeout(self._script_of(socket))
+
+    def _plays_timeout(self, script: int) -> bool:
         stage = self._stage
         return (
             stage.settings.at_end != "loop"
             and stage.rules.session_timeout_shown == "open"
-            and stage.source.shows_timeout(self._script_of(socket))
+            and stage.source.shows_timeout(script)
         )
 
     def joined(self, socket: Socket) -> None:
@@ -134,8 +141,21 @@ class PerConnection:
                 self._begin(player)
 
     def restart(self) -> None:
-        """Forget what sessions were shown."""
+        """Forget what sessions were shown, and what was sent."""
         self._views.clear()
+        self._taken.clear()
+
+    def untaken(self) -> Iterator[Untaken]:
+        """The messages that were never sent to any socket, of each recorded socket in its order;
+        of a source without an end none. What an account may not see counts as sent with the rest.
+        """
+        stage = self._stage
+        if not stage.source.ends:
+            return
+        for script in range(stage.source.sockets):
+            left_out = kinds_left_out(stage.settings, with_timeout=self._plays_timeout(script))
+            taken = self._taken[script] if script in self._taken else Taken()
+            yield from taken.missing(stage.source.cues(script), left_out, socket=script + 1)
 
     def _script_of(self, socket: Socket) -> int:
         return min(socket.number, self._stage.source.sockets) - 1
@@ -156,6 +176,7 @@ class PerConnection:
                 )
                 # The last cue may have been sought away from while the client was slow to take it.
                 if at_end and player.from_ns is None:
+                    self._stage.played(socket)
                     if self._stage.settings.at_end == "close":
                         await socket.close(END_OF_RECORDING)
                     return
@@ -170,7 +191,7 @@ class PerConnection:
         script = self._script_of(socket)
 
         def recorded(later_ns: int) -> Iterable[Cue]:
-            cues = stage.source.cues(script, later_ns=later_ns)
+            cues = player.place.over(stage.source.cues(script, later_ns=later_ns))
             # Fragments of what an account may see in part cannot be sent as they are.
             return cues if socket.sight.everything else whole_messages(cues)
 
@@ -214,6 +235,8 @@ class PerConnection:
             if seen is not None:
                 await socket.send(cue.data if seen is message else text_frame(seen))
             message = seen
+        if cue.message is not None:
+            self._taken[self._script_of(socket)].add(player.place.number)
         if message is not None:
             self._show(player, message)
         else:

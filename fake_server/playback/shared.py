@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import trio
 
 from fake_server.connection import Socket
 from fake_server.messages import text_frame
-from fake_server.playback.cues import END_OF_RECORDING, cues_to_play, skip_to
+from fake_server.playback.cues import END_OF_RECORDING, cues_to_play, kinds_left_out, skip_to
 from fake_server.playback.stage import Stage
+from fake_server.playback.taken import Place, Taken, Untaken
 from recorder.track.kinds import ping_uuids
 from recorder.track.sessions import Session
 from replayer.playing.clock import PlaybackClock
@@ -33,6 +34,8 @@ class Shared:
         self._scope: trio.CancelScope | None = None
         """Of the task that plays; None before playback has begun."""
         self._is_over = False
+        self._place = Place()
+        self._taken = Taken()
         self._forget()
 
     def _forget(self) -> None:
@@ -82,7 +85,9 @@ class Shared:
                     socket.offer(text_frame(seen))
         self._begin()
         if self._is_over:
-            self._stage.start(functools.partial(socket.close, END_OF_RECORDING))
+            stage.played(socket)
+            if stage.settings.at_end == "close":
+                stage.start(functools.partial(socket.close, END_OF_RECORDING))
 
     def left(self, socket: Socket) -> None:
         """A socket has ended; the others hear on."""
@@ -111,8 +116,18 @@ class Shared:
             self._scope.cancel()
         self._scope = self._clock = None
         self._is_over = False
+        self._taken = Taken()
         self._forget()
         self.run()
+
+    def untaken(self) -> Iterator[Untaken]:
+        """The recorded messages that were sent while no socket was open, or not at all; of a source
+        without an end none. Who joins later is told the state instead, which takes nothing.
+        """
+        source = self._stage.source
+        if source.ends:
+            left_out = kinds_left_out(self._stage.settings, with_timeout=False)
+            yield from self._taken.missing(source.all_cues(), left_out, socket=0)
 
     def _begin(self) -> None:
         """Start the clock, once."""
@@ -134,7 +149,7 @@ class Shared:
         with scope:
             cues = cues_to_play(
                 stage.settings,
-                lambda later_ns: stage.source.all_cues(later_ns=later_ns),
+                lambda later_ns: self._place.over(stage.source.all_cues(later_ns=later_ns)),
                 with_timeout=False,
                 with_close=False,
             )
@@ -145,8 +160,10 @@ class Shared:
                     stage.learn(message)
                     stage.broadcast(text_frame(message), message)
             await play(cues, self._perform, clock)
+            self._is_over = True
+            for socket in stage.sockets:
+                stage.played(socket)
             if stage.settings.at_end == "close":
-                self._is_over = True
                 for socket in stage.sockets:
                     stage.start(functools.partial(socket.close, END_OF_RECORDING))
 
@@ -161,6 +178,8 @@ class Shared:
                 for socket in stage.sockets:
                     stage.expect_pongs(socket, uuids)
         stage.broadcast(cue.data, message)
+        if cue.message is not None and any(socket.is_open for socket in stage.sockets):
+            self._taken.add(self._place.number)
         if not self._is_paced:
             # Nothing but the readers' pace holds this playback up.
             for socket in list(stage.sockets):

@@ -54,3 +54,6 @@ class Stage(Protocol):
 
     def expect_pongs(self, socket: Socket, uuids: list[str]) -> None:
         """Recorded PINGs go out to this socket."""
+
+    def played(self, socket: Socket) -> None:
+        """This socket was sent all that there is for it."""

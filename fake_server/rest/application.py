@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import unquote
 
@@ -17,11 +17,12 @@ from fake_server.desk import SessionDesk
 from fake_server.exchange import MAX_BODY_BYTES, Answer, Headers, HttpRequest, text_answer
 from fake_server.pace import Pace
 from fake_server.rest.call import Call
+from fake_server.rest.nearest import nearest
 from fake_server.rest.objects import answer_objects
 from fake_server.rest.recorded import recorded_answer
 from fake_server.rest.refusals import Refusal
 from fake_server.rest.report import answer_report
-from fake_server.rest.routes import Route, methods_of
+from fake_server.rest.routes import ROUTES, Route, methods_of
 from fake_server.rest.session import answer_session
 from fake_server.rest.start import answer_start
 from fake_server.rest.view import View
@@ -152,9 +153,14 @@ class Rest:
             404,
             rule="rest.not-recorded",
             seen=seen,
-            expected="a call that this server computes or that the recording holds",
+            expected=nearest(method, request.target, self.source.requests(), self._routes()),
             matched=False,
         )
+
+    def _routes(self) -> Iterator[Route]:
+        """The endpoints that these rules leave."""
+        with_start = self.rules.start_endpoints
+        return (route for route in ROUTES if with_start or route.endpoint != "start")
 
     def _wrong_method(self, request: HttpRequest, method: str, routes: dict[str, Route]) -> Answer:
         session = self.desk.touch(request.cookies)

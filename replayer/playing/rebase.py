@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -21,6 +22,7 @@ from recorder.redaction.codings import codings_of, decoded
 from recorder.wire.frames import Frame, FrameParser, Opcode
 from recorder.wire.handshake import header_value
 from recorder.wire.json_texts import JsonText, split
+from replayer.playing.answers import ExchangeKey, exchange_key
 from replayer.playing.dates import Moment, read_date, shifted
 from replayer.playing.script import RecordedAnswer, Source
 from replayer.playing.timeline import Cue
@@ -160,6 +162,11 @@ class Rebased:
         return self._source.timed
 
     @property
+    def ends(self) -> bool:
+        """As the source says."""
+        return self._source.ends
+
+    @property
     def opening(self) -> State:
         """The source's with its dates moved. Not to be changed."""
         if self._opening is None:
@@ -204,6 +211,11 @@ class Rebased:
         if body is undone[0]:
             return answer
         return RecordedAnswer(answer.status, _headers_of(answer, len(body)), body)
+
+    def requests(self) -> Iterator[ExchangeKey]:
+        """The source's, with the dates of their periods moved."""
+        for method, path, query in self._source.requests():
+            yield exchange_key(method, rebase_query(f"{path}?{urlencode(query)}", self._by_ns))
 
 
 def rebased_to_now(source: Source, now: datetime) -> Source:

@@ -63,6 +63,10 @@ class Source(Protocol):
         """Whether ``at_ns`` says more than the order."""
 
     @property
+    def ends(self) -> bool:
+        """Whether its cues come to an end."""
+
+    @property
     def opening(self) -> State:
         """The state before any socket has played. Not to be changed."""
 
@@ -81,6 +85,9 @@ class Source(Protocol):
 
     def answer(self, method: str, target: str) -> RecordedAnswer | None:
         """A recorded REST answer to the same method, path and sorted query, or None."""
+
+    def requests(self) -> Iterable[ExchangeKey]:
+        """What answers were recorded to."""
 
 
 class _Socket(msgspec.Struct):
@@ -132,6 +139,10 @@ class Script:
         return self.header.timing != "none"
 
     @property
+    def ends(self) -> bool:
+        return True
+
+    @property
     def opening(self) -> State:
         """The state at the checkpoint that the recording begins with, if it does; what that lacks
         is taken from the recorded REST snapshot, and then from the first message that shows it.
@@ -166,18 +177,26 @@ class Script:
     def answer(self, method: str, target: str) -> RecordedAnswer | None:
         return self._answers.get(exchange_key(method, target))
 
+    def requests(self) -> Iterable[ExchangeKey]:
+        return self._answers.keys()
+
 
 def load_script(path: str | PathLike[str], *more: str | PathLike[str]) -> Script:
     """Read a recording, plain or compressed, torn or whole; or the parts of a series, as one.
 
-    Raises RecordingError if it holds no socket on which a server sent anything, and what
+    Raises RecordingError if it holds no socket on which a server sent anything and no answer of
+    REST, and what
     :class:`~replayer.reading.series.SeriesReader` raises.
     """
     loading = _Loading()
     with SeriesReader([path, *more]) as reader:
         for entry in client_legs(reader):
             loading.take(entry, where=f"{reader.name}: entry")
-    if not (played := loading.played()):
+    played, answers = loading.played(), loading.exchanges.answers()
+    if not played and answers:
+        # Who used REST alone: a socket hears nothing.
+        played = [(0, [])]
+    if not played:
         raise RecordingError(
             f"{reader.name}: nothing to play: no server message on any connection; see"
             " track-replayer info"
@@ -185,7 +204,7 @@ def load_script(path: str | PathLike[str], *more: str | PathLike[str]) -> Script
     return Script(
         reader.header,
         played,
-        loading.exchanges.answers(),
+        answers,
         names=reader.names,
         torn=reader.torn,
         problems=reader.problems,

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from tests.benchmarks import (
     bench_fanout,
+    bench_fixture,
     bench_frames,
     bench_idle,
     bench_intake,
@@ -86,6 +87,7 @@ def figures() -> Iterator[dict[str, Any]]:
     }
     if sys.platform == "linux":
         modules = (
+            bench_fixture,
             bench_reading,
             bench_scan,
             bench_relay,

@@ -39,8 +39,10 @@ def sessions(page: Path) -> list[tuple[str, str]]:
         for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
             # A command goes on over lines that the shell would prompt for with "> ".
             lines = part.splitlines(keepends=True)
-            further = list(itertools.takewhile(lambda line: line.startswith("> "), lines[1:]))
-            command = lines[0] + "".join(line.removeprefix("> ") for line in further)
+            further = list(
+                itertools.takewhile(lambda line: line.startswith((">\n", "> ")), lines[1:])
+            )
+            command = lines[0] + "".join(re.sub("^> ?", "", line) for line in further)
             found.append((command.rstrip("\n"), "".join(lines[1 + len(further) :])))
     return found
 
@@ -50,7 +52,7 @@ class Shell:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = clean_environment(COLUMNS="80")
+        self.environment = clean_environment(COLUMNS="80", PYTEST_ADDOPTS="-p no:schemathesis")
         self.environment["PATH"] = f"{BIN}{os.pathsep}{self.environment['PATH']}"
         self.ports: dict[str, str] = {}
         """What stands in place of an address of the page."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from fake_server.admin import Admin
 from fake_server.exchange import HttpRequest
+from fake_server.playback import Playback
 from fake_server.server import FakeServer
 from recorder.wire.frames import Opcode
 from tests.fake_server.support import (
@@ -24,6 +25,7 @@ from tests.fake_server.support import (
     Answer,
     Fake,
     Http,
+    pings_of,
     quiet,
     said,
     script_of,
@@ -198,6 +200,131 @@ async def test_sockets_are_dropped_one_or_all(autojump_clock: trio.testing.MockC
         for client in (clients[0], clients[2]):
             assert texts_of(await client.listen()) == [TIMEOUT]
         assert await ask(fake, "DELETE", "/sockets") == (200, {"dropped": 0})
+
+
+async def test_an_account_is_logged_in_without_a_form(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with serving(quiet()) as fake:
+        for body in ({}, {"email": None}, {"email": "demo@example.com"}):
+            status, answer = await ask(fake, "POST", "/login", body)
+            assert status == 200
+            assert (await fake.http().ask("/api/devices", Cookie=answer["cookie"])).status == 200
+            await fake.socket(answer["cookie"])
+        status, answer = await ask(fake, "POST", "/login", {"email": "x@example.com"})
+        assert (status, answer["error"]) == (
+            404,
+            "there is no account 'x@example.com'; there are: demo@example.com",
+        )
+
+
+async def test_a_login_begins_shared_playback_as_that_of_a_client_does(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with serving(some_script(tmp_path), playback=Playback(mode="shared")) as fake:
+        _, answer = await ask(fake, "POST", "/login", {})
+        await trio.sleep(3)
+        await fake.socket(answer["cookie"])
+        assert [one["position_s"] for one in fake.server.control.status()["sockets"]] == [3.0]
+
+
+async def test_sockets_are_pinged_one_or_all(autojump_clock: trio.testing.MockClock) -> None:
+    async with serving(quiet()) as fake:
+        clients = [await fake.socket() for _ in range(2)]
+        _, one = await ask(fake, "POST", "/ping", {"socket": 2})
+        _, both = await ask(fake, "POST", "/ping", {})
+        heard = [pings_of(await clients[n].listen(until_s=n + 1)) for n in range(2)]
+        assert [[uuid for _, uuid in pings] for pings in heard] == [
+            both["pinged"][:1],
+            one["pinged"] + both["pinged"][1:],
+        ]
+        status, answer = await ask(fake, "POST", "/ping", {"socket": 3})
+        assert (status, answer["error"]) == (404, "there is no open socket 3; open are: 1, 2")
+
+
+async def test_doings_are_listed_behind_a_number(autojump_clock: trio.testing.MockClock) -> None:
+    await trio.sleep(1000)
+    async with serving(quiet()) as fake:
+        client = await fake.socket(await fake.cookie())
+        await trio.sleep(1.25)
+        await client.text("hello")
+        await trio.testing.wait_all_tasks_blocked()
+        status, listed = await ask(fake, "GET", "/doings")
+        assert (status, listed["last"]) == (200, 4)
+        assert listed["doings"][0] == {
+            "at_s": 0.0,
+            "number": 1,
+            "what": "request",
+            "method": "POST",
+            "target": "/api/session",
+            "status": 200,
+            "connection": 1,
+            "words": "POST /api/session, answered 200",
+        }
+        _, later = await ask(fake, "GET", "/doings?after=3")
+        assert later["doings"] == [
+            {
+                "at_s": 1.25,
+                "number": 4,
+                "what": "text",
+                "connection": 2,
+                "socket": 1,
+                "text": "hello",
+                "words": "sent 'hello' on socket 1",
+            }
+        ]
+        assert await ask(fake, "GET", "/doings?after=99") == (200, {"last": 4, "doings": []})
+        await ask(fake, "POST", "/reset")
+        assert await ask(fake, "GET", "/doings") == (200, {"last": 0, "doings": []})
+
+
+async def test_an_expectation_is_answered_when_it_is_met_or_417(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with serving(quiet()) as fake:
+        client = await fake.socket()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.listen)
+            status, answer = await ask(fake, "POST", "/expect", {"what": "pong", "socket": 1})
+            assert status == 200
+            assert answer["seen"] == {
+                "at_s": 0.0,
+                "number": 5,
+                "what": "pong",
+                "connection": answer["seen"]["connection"],
+                "socket": 1,
+                "uuid": answer["seen"]["uuid"],
+                "words": f"pong {answer['seen']['uuid']} on socket 1",
+            }
+            nursery.cancel_scope.cancel()
+        began_s = trio.current_time()
+        close = {"what": "close", "code": 1000, "within_s": 3}
+        status, answer = await ask(fake, "POST", "/expect", close)
+        assert (status, answer) == (
+            417,
+            {"error": "waited 3.0 s for a close frame with 1000; meanwhile the client did nothing"},
+        )
+        assert trio.current_time() == began_s + 3
+        await client.close(1000)
+        assert (await ask(fake, "POST", "/expect", close))[1]["seen"]["code"] == 1000
+
+
+async def test_others_are_answered_while_an_expectation_waits(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with serving(quiet()) as fake, trio.open_nursery() as nursery:
+        answers: list[int] = []
+
+        async def expect() -> None:
+            answers.append((await ask(fake, "POST", "/expect", {"what": "socket"}))[0])
+
+        nursery.start_soon(expect)
+        await trio.sleep(1)
+        assert (await ask(fake, "GET"))[0] == 200
+        assert answers == []
+        await fake.socket()
+        await trio.sleep(0.001)
+        assert answers == [200]
 
 
 async def test_a_reset_brings_everything_back(autojump_clock: trio.testing.MockClock) -> None:
@@ -375,6 +502,15 @@ async def test_over_tcp_the_address_of_the_client_is_known() -> None:
             "close: code = 'x': expected int, got str",
         ),
         ("POST", "/faults", b'{"fault":"close","code":1e999}', "code: read 1e999"),
+        ("POST", "/ping", {"socket": "1"}, 'socket: read "1", expected the number of an open'),
+        ("POST", "/login", {"mail": "x"}, "'mail': no such key here, expected 'email'"),
+        ("GET", "/doings?after=x", None, "after: read 'x', expected the number of a doing, or 0"),
+        ("POST", "/expect", {}, "what: it is missing, expected what a client does, as pong"),
+        ("POST", "/expect", {"what": "png"}, "what: read 'png', expected one of request, login"),
+        ("POST", "/expect", {"what": "pong", "code": 1}, "'code': pong does not have it, expec"),
+        ("POST", "/expect", {"what": "close", "code": "1"}, "code: read '1', expected a number"),
+        ("POST", "/expect", {"what": "pong", "within_s": -1}, "within_s: read -1, expected sec"),
+        ("POST", "/expect", b'{"what":"text","text":"\\ud800"}', "the body: read"),
         ("GET", "/violations?rule=nonsense", None, "rule: read 'nonsense', expected one of pong."),
         ("GET", "/violations?role=x", None, "'role': no such parameter here, expected 'rule'"),
         ("GET", "?rule=x", None, "'rule': no such parameter here, expected none"),
@@ -506,15 +642,41 @@ async def test_a_head_is_answered_as_its_get(autojump_clock: trio.testing.MockCl
 @given(
     method=st.sampled_from(["GET", "POST", "DELETE"]),
     path=st.sampled_from(
-        ["", "/violations", "/faults", "/faults/1", "/playback", "/sessions", "/push", "/sockets/1"]
+        [
+            "",
+            "/violations",
+            "/faults",
+            "/faults/1",
+            "/playback",
+            "/sessions",
+            "/login",
+            "/ping",
+            "/doings",
+            "/expect",
+            "/push",
+            "/sockets/1",
+        ]
     ),
     query=st.text(alphabet="?&=%+abcdehowru159", max_size=12),
     body=st.binary(max_size=30)
     | st.dictionaries(
         st.sampled_from(
-            ["action", "cues", "position_s", "speed", "advance_s", "text", "message", "fault"]
+            [
+                "action",
+                "cues",
+                "position_s",
+                "speed",
+                "advance_s",
+                "text",
+                "message",
+                "fault",
+                "what",
+                "within_s",
+                "socket",
+                "email",
+            ]
         ),
-        st.sampled_from(["pause", "step", "seek", "speed", "max", "close", "flood"])
+        st.sampled_from(["pause", "step", "seek", "speed", "max", "close", "flood", "pong"])
         | st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
             lambda inner: st.lists(inner, max_size=2),
@@ -535,6 +697,8 @@ def test_whatever_is_asked_the_answer_is_json_and_nothing_is_raised(
                 body=body,
             )
             answer = fake.server._admin(request)
+            if answer.later is not None:
+                return
             assert answer.status in (200, 400, 404, 405)
             assert ("error" in json.loads(answer.body)) == (answer.status != 200)
 

@@ -14,12 +14,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
+import trio
+import trio.testing
 
+from fake_server.commands.checking import settled
+from fake_server.findings import BESIDES
 from recorder.exits import Exit
 from recorder.recording import Reader
-from tests.fake_server.command_lines import Ended, ended
+from recorder.track.violations import RULES
+from tests.fake_server.command_lines import Ended, ended, served_here
 from tests.fake_server.support import DEVICES, TIMEOUT, said, upgrade, write
 from tests.processes import clean_environment, run
 from tests.programs import BIN, require
@@ -184,7 +190,7 @@ def test_a_program_that_cannot_be_run_is_66(
         "some.track.jsonl",
         "--",
         "some.track.jsonl --",
-        "a b -- c",
+        "a b",
         "--port 1 -- c",
     ],
 )
@@ -193,7 +199,7 @@ def test_a_wrong_command_line_is_64_and_shows_how_it_is(
 ) -> None:
     done = run_here(capsys, *line.split())
     assert done.code == Exit.USAGE
-    assert "run [OPTIONS] [REC] -- CMD [ARG]..." in done.errors
+    assert "run [OPTIONS] [REC...] -- CMD [ARG]..." in done.errors
 
 
 def test_a_disk_that_is_full_ends_the_program_and_then_the_server_with_74(tmp_path: Path) -> None:
@@ -225,6 +231,149 @@ while True:
     assert done.returncode == Exit.DISK_FAILED, done.stderr
     assert (tmp_path / "in-order").exists()
     assert "new.track.jsonl" in done.stderr.splitlines()[-1]
+
+
+# Contract tests
+
+
+def cases(path: Path) -> dict[str, str]:
+    """Outcomes of a JUnit report by name."""
+    return {
+        case.attrib["name"]: case[0].tag if len(case) else "passed"
+        for case in ElementTree.parse(path).iter("testcase")
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "program", "code", "told"),
+    [
+        (["--check"], "", 0, "no findings"),
+        (["--check"], REFUSED, Exit.DIFFERENT, "1 finding, which --check ends with 1"),
+        (["--check"], REFUSED + "raise SystemExit(3)", 3, "1 finding, which"),
+        (["--check", "--allow", "session.*"], REFUSED, 0, "no findings"),
+        (["--check", "--allow", "pong.*"], REFUSED, Exit.DIFFERENT, "1 finding, which"),
+        (["--junit-xml", "report.xml"], REFUSED, 0, "1 violation of 1 rule, 1 finding"),
+    ],
+)
+def test_check_ends_with_1_where_there_are_findings_that_are_not_allowed(
+    options: list[str],
+    program: str,
+    code: int,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run_here(capsys, *options, "--", PYTHON, "-c", program)
+    assert done.code == code, done.errors
+    assert told in done.errors.splitlines()[-1]
+    assert ("1 finding: session.no-cookie" in done.errors) == ("1 finding" in told)
+    assert "session.no-cookie: 1 time (manual 3.4)" not in done.errors
+
+
+def test_a_recorded_message_that_was_never_sent_is_a_finding_where_all_are_required(
+    recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for options, code in ((["--check"], 0), (["--check", "--require-all"], Exit.DIFFERENT)):
+        done = run_here(capsys, recording, *options, "--", PYTHON, "-c", "")
+        assert done.code == code, done.errors
+        assert ("message.untaken" in done.errors) == bool(code)
+
+
+@pytest.mark.parametrize(
+    ("then", "code"), [("os._exit(0)", 0), ("if os.fork(): os._exit(0)", Exit.DIFFERENT)]
+)
+def test_a_socket_that_ends_with_its_program_is_not_left_open_but_one_that_lives_on_is(
+    then: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = f"""
+import os, urllib.request, urllib.parse
+from websockets.sync.client import connect
+form = {{"email": os.environ["TRACK_EMAIL"], "password": os.environ["TRACK_PASSWORD"]}}
+form = urllib.parse.urlencode(form).encode()
+login = urllib.request.urlopen(os.environ["TRACK_URL"] + "/api/session", form)
+cookie = {{"Cookie": login.headers["Set-Cookie"].partition(";")[0]}}
+socket = connect(os.environ["TRACK_WS_URL"], additional_headers=cookie, proxy=None).socket
+{then}
+while socket.recv(4096):
+    pass
+os._exit(0)
+"""
+    done = run_here(capsys, "--check", "--", PYTHON, "-c", program)
+    assert done.code == code, done.errors
+    assert ("socket.left-open" in done.errors) == bool(code)
+
+
+async def test_what_a_program_left_is_waited_for_until_its_sockets_have_ended() -> None:
+    async with served_here(None) as here, trio.open_nursery() as nursery:
+        client = await here.socket()
+
+        async def hang_up() -> None:
+            await trio.testing.wait_all_tasks_blocked()
+            await client.stream.aclose()
+
+        nursery.start_soon(hang_up)
+        (socket,) = here.served.server.hub.sockets
+        await settled(here.served.server)
+        assert socket.is_done
+
+
+def test_a_junit_report_has_a_case_for_the_program_and_for_each_thing_to_find(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "report.xml"
+    path.write_text("an older one")
+    options = ["--junit-xml", path, "--allow", "pong.*"]
+    done = run_here(capsys, *options, "--", PYTHON, "-c", f"{REFUSED}raise SystemExit(3)  # s3cret")
+    assert done.code == 3, done.errors
+    found = cases(path)
+    assert list(found) == [PYTHON, *BESIDES, *RULES]
+    assert found.pop(PYTHON) == "failure"
+    assert found.pop("session.no-cookie") == "failure"
+    assert found.pop("message.untaken") == "skipped"
+    allowed = {name for name in RULES if name.startswith("pong.")}
+    assert {name for name, outcome in found.items() if outcome == "skipped"} == allowed
+    assert set(found.values()) == {"passed", "skipped"}
+    text = path.read_text()
+    assert 'message="ended with 3"' in text
+    assert "s3cret" not in text
+    assert [one.name for one in tmp_path.iterdir()] == ["report.xml"]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("--allow pong.missing", "--allow needs --check or --junit-xml"),
+        ("--require-all", "--require-all needs --check or --junit-xml"),
+        ("--check --allow pong.mising", "there is no finding 'pong.mising'"),
+    ],
+)
+def test_options_of_checks_that_would_do_nothing_are_64(
+    line: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run_here(capsys, *line.split(), "--", PYTHON, "-c", "")
+    assert done.code == Exit.USAGE
+    assert told in " ".join(done.errors.split())
+
+
+def test_a_report_that_cannot_be_written_is_73_before_the_program_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = f"open({str(tmp_path / 'ran')!r}, 'w')"
+    for path in (tmp_path, tmp_path / "missing" / "report.xml"):
+        done = run_here(capsys, "--junit-xml", path, "--", PYTHON, "-c", ran)
+        assert done.code == Exit.EXISTS
+        assert len(done.errors.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_parts_are_played_as_one(
+    recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run_here(capsys, recording, recording.with_name("missing"), "--", PYTHON, "-c", "")
+    assert done.code == Exit.NO_INPUT
+    assert "missing" in done.errors
 
 
 # Signals

@@ -24,8 +24,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fake_server.commands.assembly import parts_of
+from fake_server.commands.ready import ready_facts, ready_json
 from fake_server.commands.serving import tell_the_end
 from fake_server.commands.telling import Telling
+from recorder.backend import Backend
 from recorder.exits import Exit
 from recorder.model import Closed, Open, Request
 from recorder.recording import Reader
@@ -225,6 +227,60 @@ def test_without_a_recording_it_serves_a_fleet() -> None:
         assert "webSessionTimeout" in kinds
         _, errors = server.end()
     assert "Traceback" not in errors
+
+
+# What programs of any language read
+
+
+def test_a_ready_file_says_all_while_the_server_listens_and_is_gone_behind_it(
+    tmp_path: Path,
+) -> None:
+    ready = tmp_path / "ready.json"
+    with serving("--ready-file", ready, "--print-json") as server:
+        facts = json.loads(server.url)
+        server.address = urlsplit(facts["base_url"]).netloc
+        # What it says on stdout comes first; the last words before the file are those of Ctrl-C.
+        assert server.process.stderr is not None
+        while "Ctrl-C" not in server.process.stderr.readline():
+            pass
+        assert server.log_in(facts["email"], facts["password"])[0] == 200
+        assert json.loads(ready.read_text()) == facts
+        assert [one.name for one in tmp_path.iterdir()] == ["ready.json"]
+        server.end()
+    assert server.process.returncode == Exit.OK
+    assert list(tmp_path.iterdir()) == []
+    port = facts["port"]
+    assert facts == {
+        "base_url": f"http://127.0.0.1:{port}",
+        "ws_url": f"ws://127.0.0.1:{port}/api/socket",
+        "admin_url": f"http://127.0.0.1:{port}/__admin",
+        "port": port,
+        "pid": server.process.pid,
+        "email": "demo@example.com",
+        "password": "demo",
+    }
+
+
+def test_what_is_told_of_a_server_holds_no_password_but_the_demo_accounts(tmp_path: Path) -> None:
+    users = tmp_path / "userdata"
+    users.write_text(f"EMAIL=jane@example.com\nPASSWORD='{PASSWORD}'\n")
+    found = options("--user-file", users, "--tls-self-signed", tmp_path / "ca.pem")
+    address = Backend(tls=True, host="127.0.0.1", port=1)
+    facts = ready_facts(address, parts_of(found, None), found)
+    assert facts["email"] == "jane@example.com"
+    assert facts["ca_file"] == str(tmp_path / "ca.pem")
+    assert facts["ws_url"] == "wss://127.0.0.1:1/api/socket"
+    assert PASSWORD not in ready_json(facts)
+
+
+def test_a_ready_file_that_there_is_already_is_73_and_is_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ready = tmp_path / "ready.json"
+    ready.write_text("{}")
+    done = serve(capsys, "--port", "0", "--ready-file", ready)
+    assert_one_line(done, Exit.EXISTS, f"{ready} exists already", "remove it")
+    assert ready.read_text() == "{}"
 
 
 # What the options do, seen on the wire

@@ -333,11 +333,10 @@ def test_a_body_in_pieces_is_joined_and_a_requests_body_is_none_of_it(tmp_path: 
     "entries",
     [
         [],
-        exchange("/api/devices", b"[]"),
         [entry_of(Frame.make(Opcode.TEXT, b"x", mask=MASK), "client")],
         [Note(offset_ns=0, text="nothing")],
     ],
-    ids=["empty", "REST only", "client only", "note"],
+    ids=["empty", "client only", "note"],
 )
 def test_a_recording_with_nothing_to_play_is_refused_by_name(
     entries: list[Any], tmp_path: Path
@@ -345,6 +344,14 @@ def test_a_recording_with_nothing_to_play_is_refused_by_name(
     path = write(tmp_path / "silent.track.jsonl", entries)
     with pytest.raises(RecordingError, match=r"silent\.track\.jsonl.*nothing to play"):
         load_script(path)
+
+
+def test_a_recording_of_rest_alone_has_a_socket_that_says_nothing(tmp_path: Path) -> None:
+    script = load_script(write(tmp_path / "rest.track.jsonl", exchange("/api/devices", b"[]")))
+    assert (script.sockets, list(script.cues(0)), list(script.all_cues())) == (1, [], [])
+    answer = script.answer("GET", "/api/devices")
+    assert answer is not None
+    assert answer.body == b"[]"
 
 
 def test_a_recording_that_is_not_there_cannot_be_read(tmp_path: Path) -> None:

@@ -1,0 +1,440 @@
+"""TrackServer: the running fake that a test holds in its hands."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+
+import msgspec
+import trio
+import trio.testing
+
+from fake_server.findings import Finding, findings, report
+from fake_server.server import FakeServer
+from fake_server.testing.loops import Elsewhere, Loop, Waited, running_library
+from fake_server.testing.settings import FaultLike, Settings, fault_of
+from recorder.backend import Backend
+from recorder.credentials import Credentials
+from recorder.track.violations import Violation
+
+if TYPE_CHECKING:
+    from fake_server.journal import Doing
+    from fake_server.recording import ServerRecording
+    from fake_server.testing.expect import Expect
+
+__all__ = ["ContractBroken", "Login", "OpenSocket", "TrackServer", "run_track_server"]
+
+__tracebackhide__ = True
+"""A failing test shows its own lines, not these."""
+
+T = TypeVar("T")
+
+_SETTLED_S: Final = 0.003
+"""So long a server has nothing to do before it is judged: what clients sent is read by then."""
+
+_STARTS_S: Final = 30.0
+
+
+class ContractBroken(AssertionError):
+    """A client broke a rule, or something else is wrong that a test shall fail for. ``findings``
+    say what.
+    """
+
+    def __init__(self, text: str, found: Sequence[Finding]) -> None:
+        super().__init__(text)
+        self.findings = tuple(found)
+
+
+class Login(msgspec.Struct, frozen=True):
+    """A session that was begun. ``cookie`` is the value of a ``Cookie`` header. It does not show in
+    the repr.
+    """
+
+    cookie: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header that a request needs."""
+        return {"Cookie": self.cookie}
+
+    def __repr__(self) -> str:
+        return "Login(cookie=…)"
+
+
+class OpenSocket(msgspec.Struct, frozen=True, kw_only=True):
+    """An open socket as it was when it was asked for. ``number`` counts sockets from 1, ``open_s``
+    is for how long it is open, ``position_s`` where its playback stands; ``unanswered`` are the
+    uuids of PINGs.
+    """
+
+    number: int
+    account: str
+    open_s: float
+    position_s: float
+    messages_sent: int
+    pings: int
+    pongs: int
+    unanswered: tuple[str, ...]
+
+
+class TrackServer:
+    """A fake that runs, for a test in plain code, asyncio or trio alike.
+
+    ``base_url`` and ``ws_url`` are where clients find it, ``email`` and ``password`` those of its
+    first account. All methods act at once, before they return; those of :attr:`expect`, and
+    :meth:`wait_for`, wait: a plain test is blocked meanwhile, a test in asyncio or trio writes
+    ``await`` before them.
+
+    *Error handling:* ValueError on a value that cannot be, LookupError on a socket or fault that is
+    not there, RuntimeError once the server has ended.
+    """
+
+    def __init__(
+        self,
+        fake: FakeServer,
+        settings: Settings,
+        address: Backend,
+        loop: Loop,
+        *,
+        recording: ServerRecording | None = None,
+        recorded_to: Path | None = None,
+    ) -> None:
+        account = fake.accounts.credentials[0]
+        self.fake = fake
+        """The server itself. Only from the loop that it runs in: see :meth:`call`."""
+        self.settings = settings
+        self.base_url = address.http_url
+        self.ws_url = address.socket_url
+        self.admin_url = f"{address.http_url}/__admin"
+        self.host, self.port = address.host, address.port
+        self.email = account.email
+        self.password = account.password
+        self.recorded_to = recorded_to
+        """Where what clients do is recorded, None where it is not."""
+        self.waits: list[Waited[Any]] = []
+        """All that was waited for."""
+        self._loop = loop
+        self._recording = recording
+
+    def __repr__(self) -> str:
+        return f"<TrackServer at {self.base_url}>"
+
+    def call(self, do: Callable[[FakeServer], T]) -> T:
+        """Call ``do`` with the server in its own loop; it must not wait."""
+        return self._loop.call(functools.partial(do, self.fake))
+
+    # What clients did
+
+    @property
+    def violations(self) -> list[Violation]:
+        """What clients did against the rules, in order; the latest 10 000."""
+        return self.call(lambda fake: list(fake.violations.latest))
+
+    @property
+    def sockets(self) -> list[OpenSocket]:
+        """The sockets that are open."""
+        status = self.call(lambda fake: fake.control.status())
+        return [
+            msgspec.convert({**one, "unanswered": tuple(one["unanswered"])}, OpenSocket)
+            for one in status["sockets"]
+        ]
+
+    @property
+    def doings(self) -> list[Doing]:
+        """What clients did, in order; the latest 10 000."""
+        return self.call(lambda fake: list(fake.journal.kept))
+
+    @property
+    def requests(self) -> list[Doing]:
+        """The HTTP requests that came, with what they were answered."""
+        return [doing for doing in self.doings if doing.kind == "request"]
+
+    def last_frames(self, count: int = 12) -> list[str]:
+        """The last messages and HTTP exchanges, a line each, as ``track-replayer show`` has them;
+        without secrets. Empty if nothing is recorded.
+        """
+        if self._recording is None or self.recorded_to is None:
+            return []
+        from fake_server.testing.frames import last_frames
+
+        recording = self._recording
+        self._loop.call(recording.flush)
+        return last_frames(self.recorded_to, count)
+
+    # Waiting
+
+    @property
+    def expect(self) -> Expect:
+        """Waits for what a client does, and says what it did instead."""
+        from fake_server.testing.expect import Expect
+
+        return Expect(self.fake, self.wait)
+
+    def wait_for(
+        self, holds: Callable[[TrackServer], object], *, within_s: float = 2.0, what: str = ""
+    ) -> Waited[Any]:
+        """Wait until ``holds`` of this server is true; gives what it returned. It is asked again
+        whenever a client did something. ``what`` names it in the error, an ExpectationFailed.
+        """
+        from fake_server.testing.expect import until
+
+        here = TrackServer(self.fake, self.settings, Backend.parse(self.base_url), _HERE)
+        words = what or getattr(holds, "__name__", "what was waited for")
+        wait = functools.partial(until, self.fake, lambda: holds(here), words, within_s)
+        return self.wait(f"wait_for {words}", wait)
+
+    def wait(self, words: str, do: Callable[[], Any]) -> Waited[Any]:
+        """Await ``do`` in the server's loop."""
+        waited: Waited[Any] = self._loop.wait(words, do)
+        self.waits.append(waited)
+        return waited
+
+    # What the server shall do
+
+    def login(self, email: str | None = None) -> Login:
+        """A new session of an account, the first unless named, without a request for it."""
+
+        return Login(self.call(lambda fake: fake.control.login(email)))
+
+    def push(self, message: str | bytes | Mapping[str, Any], *, socket: int | None = None) -> int:
+        """Send a message that no recording holds to one socket, or to all that may see it; returns
+        to how many. A text goes out as it is, a mapping as JSON.
+        """
+        match message:
+            case str():
+                data = message.encode()
+            case bytes():
+                data = message
+            case _:
+                data = msgspec.json.encode(message)
+        return self.call(lambda fake: fake.control.push(data, socket=socket))
+
+    def ping(self, socket: int | None = None) -> list[str]:
+        """Send a PING now, to one socket or to all; returns their uuids."""
+        return self.call(lambda fake: fake.control.ping(socket))
+
+    def inject(self, fault: FaultLike) -> int:
+        """Set a fault, on open sockets too; returns its number."""
+        injection = fault_of(fault)
+        return self.call(lambda fake: fake.faults.add(injection))
+
+    def remove_fault(self, number: int | None = None) -> None:
+        """Take a fault away, or all."""
+
+        def do(fake: FakeServer) -> None:
+            if number is None:
+                fake.faults.clear()
+            elif not fake.faults.remove(number):
+                raise LookupError(f"there is no fault {number}")
+
+        self.call(do)
+
+    def advance(self, seconds: float) -> None:
+        """Let so many seconds pass for sessions. Playback and PINGs keep their time."""
+        self.call(lambda fake: fake.control.advance(seconds))
+
+    def drop(
+        self,
+        socket: int | None = None,
+        *,
+        how: Literal["close", "fin", "rst"] = "close",
+        code: int = 1001,
+        reason: str = "",
+    ) -> int:
+        """End one socket or all, by a close frame, or TCP by FIN or RST; returns how many."""
+        return self.call(
+            lambda fake: fake.control.drop(socket=socket, how=how, code=code, reason=reason)
+        )
+
+    def pause(self) -> None:
+        """Playback stands still."""
+        self.call(lambda fake: fake.control.pause())
+
+    def resume(self) -> None:
+        """Playback goes on."""
+        self.call(lambda fake: fake.control.resume())
+
+    def step(self, cues: int = 1) -> None:
+        """While paused, let the next frames out."""
+        self.call(lambda fake: fake.control.step(cues))
+
+    def seek(self, position_s: float) -> None:
+        """Playback goes on from there."""
+        self.call(lambda fake: fake.control.seek(position_s))
+
+    def set_speed(self, speed: float) -> None:
+        """Playback goes on so many times as fast; infinity makes all due at once."""
+        self.call(lambda fake: fake.control.set_speed(speed))
+
+    def reset(self) -> None:
+        """Be as after the start."""
+        self.call(lambda fake: fake.control.reset())
+
+    # The end
+
+    def findings(self, *, open_sockets: bool = True) -> list[Finding]:
+        """What a test shall fail for, as things stand: the server first does what is still to do.
+        ``open_sockets``: whether a socket that is open is one of them.
+        """
+        allow = self.settings.allow if open_sockets else (*self.settings.allow, "socket.left-open")
+        if running_library() is None and isinstance(self._loop, Elsewhere):
+            self._loop.wait("the server", lambda: trio.testing.wait_all_tasks_blocked(_SETTLED_S))
+        return self.call(
+            lambda fake: findings(fake, require_all=self.settings.require_all, allow=allow)
+        )
+
+    def check(self) -> None:
+        """Raise ContractBroken if there are :meth:`findings`."""
+        found = self.findings()
+        if found:
+            raise ContractBroken("\n".join(report(found)), found)
+
+
+class _Here:
+    def call(self, do: Callable[[], T]) -> T:
+        return do()
+
+    def wait(self, words: str, do: Callable[[], Any]) -> Waited[Any]:
+        raise RuntimeError(f"{words}: what is waited for must not wait itself")
+
+
+_HERE: Final = _Here()
+
+
+@contextlib.contextmanager
+def run_track_server(
+    settings: Settings | None = None,
+    *,
+    record_to: Path | None = None,
+    check: bool = True,
+    **values: Any,
+) -> Iterator[TrackServer]:
+    """Run a server in a thread of its own, on a free port of this machine, until the block ends.
+
+    ``values`` are those of :meth:`Settings.of`, if no ``settings`` are given. ``record_to``: what
+    clients do is recorded there, without secrets. ``check``: at the end of a block that raised
+    nothing, raise ContractBroken if something is wrong.
+
+    Raises what reading the files of the settings raises.
+    """
+    settings = Settings.of(**values) if settings is None else settings
+    thread = _Thread(settings, record_to)
+    server = thread.start()
+    try:
+        yield server
+        if check:
+            server.check()
+    finally:
+        thread.stop()
+
+
+class _Thread:
+    """The thread of one server."""
+
+    def __init__(self, settings: Settings, record_to: Path | None) -> None:
+        self._settings = settings
+        self._record_to = record_to
+        self._started = threading.Event()
+        self._server: TrackServer | None = None
+        self._loop: Elsewhere | None = None
+        self._stop: Callable[[], None] = lambda: None
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="track-server", daemon=True)
+
+    def start(self) -> TrackServer:
+        self._thread.start()
+        self._started.wait(_STARTS_S)
+        if self._server is None:
+            self._thread.join(_STARTS_S)
+            raise self._failure or RuntimeError("the track server did not start")
+        return self._server
+
+    def stop(self) -> None:
+        with contextlib.suppress(trio.RunFinishedError):
+            self._stop()
+        self._thread.join(_STARTS_S)
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
+        try:
+            trio.run(self._serve)
+        except BaseException as error:  # noqa: BLE001 - it is raised where the server was started
+            self._failure = error
+        finally:
+            why = self._failure or RuntimeError("the track server has ended")
+            if self._loop is not None:
+                self._loop.ended(why)
+            self._started.set()
+
+    async def _serve(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            for listener in listeners:
+                await stack.enter_async_context(listener)
+            host, port = listeners[0].socket.getsockname()[:2]
+            address = Backend(tls=False, host=host, port=port)
+            fake, recording = await stack.enter_async_context(
+                watched(self._settings, self._record_to, address)
+            )
+            nursery = await stack.enter_async_context(trio.open_nursery())
+            await nursery.start(fake.run)
+            await nursery.start(trio.serve_listeners, fake.handle, listeners)
+            stopped = trio.Event()
+            token = trio.lowlevel.current_trio_token()
+            self._stop = lambda: token.run_sync_soon(stopped.set)
+            self._loop = Elsewhere(token, nursery)
+            self._server = TrackServer(
+                fake,
+                self._settings,
+                address,
+                self._loop,
+                recording=recording,
+                recorded_to=self._record_to,
+            )
+            self._started.set()
+            await stopped.wait()
+            await fake.stop()
+            nursery.cancel_scope.cancel()
+
+
+@contextlib.asynccontextmanager
+async def watched(
+    settings: Settings, record_to: Path | None, address: Backend
+) -> AsyncIterator[tuple[FakeServer, ServerRecording | None]]:
+    """A server made of settings, and what records it; the recording is ended with the block."""
+    source = settings.source()
+    accounts = settings.accounts()
+    recording = _recording(record_to, accounts.credentials, address) if record_to else None
+    fake = FakeServer(
+        source,
+        accounts=accounts,
+        rules=settings.rules,
+        playback=settings.playback_settings(),
+        faults=settings.faults,
+        fault_seed=settings.fault_seed,
+        tap=None if recording is None else lambda stream, _: recording.tap(stream),
+    )
+    try:
+        yield fake, recording
+    finally:
+        if recording is not None:
+            recording.close()
+
+
+def _recording(path: Path, accounts: Sequence[Credentials], address: Backend) -> ServerRecording:
+    from fake_server.accounts import DEMO_ACCOUNT
+    from fake_server.recording import ServerRecording
+
+    # That of the demo account is no secret, and masked it would hide every "demo".
+    secret = [one.password for one in accounts if one != DEMO_ACCOUNT]
+    return ServerRecording.open(
+        path,
+        upstream_url=address.http_url,
+        passwords=secret,
+        clock=lambda: round(trio.current_time() * 1e9),
+    )

@@ -1,0 +1,256 @@
+"""The plugin as pytest runs it: what fails a test, and what its report says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fake_server.support import DEVICES, POSITION, exchange, said, upgrade, write
+
+CLIENT = """
+import urllib.error
+import urllib.request
+
+import pytest
+from websockets.sync.client import connect
+
+
+def open_socket(server, cookie=None):
+    return connect(server.ws_url, additional_headers={"Cookie": cookie or server.login().cookie})
+
+
+def get(server, path, cookie=None):
+    headers = {"Cookie": cookie or server.login().cookie}
+    request = urllib.request.Request(server.base_url + path, headers=headers)
+    with urllib.request.urlopen(request) as answer:
+        return answer.read()
+"""
+
+
+def run(pytester: pytest.Pytester, body: str, *arguments: str) -> pytest.RunResult:
+    """Run a test file of these tests, in a process of its own."""
+    pytester.makepyfile(test_it=CLIENT + body)
+    return pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider", *arguments)
+
+
+def kept(pytester: pytest.Pytester) -> list[str]:
+    folder = pytester.path / "track-failures"
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.jsonl"))
+
+
+def test_a_client_that_keeps_the_rules_passes_and_nothing_is_kept(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(
+        pytester,
+        """
+def test_good(track_server):
+    with open_socket(track_server) as socket:
+        assert socket.recv()
+    assert get(track_server, "/api/devices").startswith(b"[")
+""",
+    )
+    result.assert_outcomes(passed=1)
+    assert kept(pytester) == []
+
+
+def test_a_broken_rule_fails_the_test_with_its_section_and_the_last_frames(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(
+        pytester,
+        """
+def test_bad(track_server):
+    with open_socket(track_server) as socket:
+        socket.send("pong 1")
+""",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*pong.unsolicited*manual 3.3*",
+            "*'pong 1'*",
+            "the last frames:",
+            "*-> text*pong*1*",
+            "the session is kept: track-replayer conform *test_bad.track.jsonl",
+        ]
+    )
+    assert kept(pytester) == ["test_it.py/test_bad.track.jsonl"]
+
+
+def test_what_the_mark_allows_does_not_fail_it(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+@pytest.mark.track(allow="pong.*")
+def test_allowed(track_server):
+    with open_socket(track_server) as socket:
+        socket.send("pong 1")
+""",
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_a_socket_that_is_left_open_fails_the_test(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+def test_left(track_server, request):
+    socket = open_socket(track_server)
+    request.addfinalizer(socket.close)
+""",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*socket.left-open*"])
+
+
+def test_a_socket_of_a_fixture_is_judged_when_that_is_taken_down(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(
+        pytester,
+        """
+@pytest.fixture
+def client(track_server):
+    with open_socket(track_server) as socket:
+        yield socket
+
+def test_closed_later(client):
+    assert client.recv()
+""",
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_a_recording_that_is_not_there_is_told(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+@pytest.mark.track(recording="none.track.jsonl")
+def test_nothing_to_play(track_server):
+    pass
+""",
+    )
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*none.track.jsonl*"])
+
+
+def test_a_message_that_was_never_taken_fails_a_test_that_requires_all(
+    pytester: pytest.Pytester,
+) -> None:
+    write(pytester.path / "some.track.jsonl", [*upgrade(), said(DEVICES), said(POSITION, 1.0)])
+    result = run(
+        pytester,
+        """
+pytestmark = pytest.mark.track(recording="some.track.jsonl", require_all=True)
+
+def test_takes_nothing(track_server):
+    pass
+
+def test_takes_all(track_server):
+    with open_socket(track_server):
+        track_server.expect.played()
+
+@pytest.mark.track(allow="message.untaken")
+def test_may(track_server):
+    pass
+""",
+    )
+    result.assert_outcomes(failed=1, passed=2)
+    result.stdout.fnmatch_lines(
+        ["message.untaken, 2 times: Every recorded message is taken.", "*devices*", "*positions*"]
+    )
+
+
+def test_a_request_that_the_recording_does_not_know_is_told_with_the_nearest(
+    pytester: pytest.Pytester,
+) -> None:
+    known = exchange("/api/depots?deviceId=1", b"[]")
+    write(pytester.path / "some.track.jsonl", [*upgrade(), said(DEVICES), *known])
+    result = run(
+        pytester,
+        """
+@pytest.mark.track(recording="some.track.jsonl")
+def test_asks(track_server):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        get(track_server, "/api/depots?deviceId=2")
+    refused.value.close()
+""",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["rest.not-recorded (manual 4)*"])
+    text = " ".join(result.stdout.str().split())
+    assert "GET /api/depots?deviceId=1 is recorded" in text
+
+
+def test_a_failure_of_the_server_fails_the_test(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+def test_fails(track_server):
+    def fail(fake):
+        fake.failures.append("ValueError: a bug")
+    track_server.call(fail)
+""",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["server.failed*", "*ValueError: a bug*"])
+
+
+def test_an_expectation_that_was_not_awaited_fails_the_test(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+import asyncio
+
+def test_forgets(track_server):
+    async def test():
+        track_server.expect.pong(within_s=0.0)
+    asyncio.run(test())
+""",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*expect.pong()*not awaited*"])
+
+
+def test_an_impossible_mark_is_told(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+@pytest.mark.track(recroding="some.track.jsonl")
+def test_typo(track_server):
+    pass
+""",
+    )
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*no setting 'recroding'; did you mean 'recording'?*"])
+
+
+def test_a_failed_assertion_shows_what_the_server_saw(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+def test_wrong(track_server):
+    get(track_server, "/api/devices")
+    assert False
+""",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*track server*", "*GET /api/devices*200*"])
+    assert kept(pytester) == ["test_it.py/test_wrong.track.jsonl"]
+
+
+def test_no_secret_is_in_what_is_kept(pytester: pytest.Pytester) -> None:
+    run(
+        pytester,
+        """
+def test_wrong(track_server):
+    cookie = track_server.login().cookie
+    open("cookie", "w").write(cookie.partition("=")[2])
+    get(track_server, "/api/devices", cookie)
+    assert False
+""",
+    )
+    (session,) = (pytester.path / "track-failures").rglob("*.jsonl")
+    assert Path(pytester.path / "cookie").read_text() not in session.read_text()
