@@ -107,7 +107,7 @@ _OPTIONS: Final = (
         "--speed",
         type=_Speed(),
         default=1.0,
-        help="Playback speed; max sends everything at once. PINGs keep real time.",
+        help="Playback speed; max sends everything at once. PINGs keep real time. [default: 1]",
     ),
     click.option(
         "--at-end",
