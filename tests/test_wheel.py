@@ -2,8 +2,8 @@
 
 The environment is new. Of what this one has, it finds the wheel's declared dependencies alone, by
 links: so a dependency that is used and not declared is missed, and nothing is downloaded but, where
-this environment lacks it, what builds the wheel. The whole takes some twenty seconds, most of it the
-build, so it belongs in every run; that an index serves the dependencies, `make setup` shows.
+this environment lacks it, what builds the wheel. The whole takes some twenty seconds, most of it
+the build, so it belongs in every run; that an index serves the dependencies, `make setup` shows.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ module         what it holds
 ``server``     TrackServer, what a test holds in its hands
 ``expect``     waiting for what a client does
 ``loops``      how calls reach the server's event loop, and come back
+``native``     the same in the test's own trio run, on its clock
 ``memory``     HTTP and sockets over memory streams, for tests in trio
 ``proxied``    a recording proxy before a real backend
 ``forwarding`` what a recording does not know, asked of the backend
@@ -23,14 +24,16 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from fake_server.testing.native import open_track_server
     from fake_server.testing.server import TrackServer, run_track_server
     from fake_server.testing.settings import Settings
 
-__all__ = ["Settings", "TrackServer", "run_track_server"]
+__all__ = ["Settings", "TrackServer", "open_track_server", "run_track_server"]
 
 _HOMES: Final = {
     "Settings": "fake_server.testing.settings",
     "TrackServer": "fake_server.testing.server",
+    "open_track_server": "fake_server.testing.native",
     "run_track_server": "fake_server.testing.server",
 }
 """Where each name lives; imported at first use, for a test run that uses none of it."""
