@@ -2,14 +2,19 @@
 client broke a rule.
 
 It is found by pytest without an import. Fixtures: ``track_server``, ``track_settings`` (what the
-server is like; to be overridden), ``track_recording`` (what it plays; to be overridden). Mark:
-``track``, whose values are those of :class:`fake_server.testing.settings.Settings`. See
-docs/pytest.md.
+server is like) and ``track_recording`` (what it plays), both to be overridden,
+``track_network_guard`` (nothing else is talked to). Mark: ``track``, whose values are those of
+:class:`fake_server.testing.settings.Settings`. See docs/pytest.md.
 """
 
 from __future__ import annotations
 
-from fake_server.pytest_plugin.fixtures import track_recording, track_server, track_settings
+from fake_server.pytest_plugin.fixtures import (
+    track_network_guard,
+    track_recording,
+    track_server,
+    track_settings,
+)
 from fake_server.pytest_plugin.hooks import (
     pytest_addoption,
     pytest_configure,
@@ -20,6 +25,7 @@ __all__ = [
     "pytest_addoption",
     "pytest_configure",
     "pytest_runtest_call",
+    "track_network_guard",
     "track_recording",
     "track_server",
     "track_settings",

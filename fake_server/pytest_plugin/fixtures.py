@@ -10,8 +10,9 @@ import pytest
 
 if TYPE_CHECKING:
     from fake_server.testing import Settings, TrackServer
+    from fake_server.testing.guard import Guard
 
-__all__ = ["track_recording", "track_server", "track_settings"]
+__all__ = ["track_network_guard", "track_recording", "track_server", "track_settings"]
 
 
 @pytest.fixture
@@ -57,3 +58,17 @@ def track_server(request: pytest.FixtureRequest, track_settings: Settings) -> It
 
     with watching(request, track_settings) as server:
         yield server
+
+
+@pytest.fixture
+def track_network_guard(track_server: TrackServer) -> Iterator[Guard]:
+    """This process talks to nothing but ``track_server``, and to what ``allow(host, port)`` of the
+    guard names, while the test runs; a test that asks for it fails if anything tried.
+    """
+    from fake_server.testing.guard import network_guard
+
+    with network_guard([(track_server.host, track_server.port)]) as guard:
+        yield guard
+    if guard.refused:
+        tried = "\n".join(f"  {one}" for one in guard.refused)
+        pytest.fail(f"the network guard refused what was no fake server:\n{tried}", pytrace=False)

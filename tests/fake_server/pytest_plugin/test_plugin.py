@@ -254,3 +254,23 @@ def test_wrong(track_server):
     )
     (session,) = (pytester.path / "track-failures").rglob("*.jsonl")
     assert Path(pytester.path / "cookie").read_text() not in session.read_text()
+
+
+def test_a_guarded_test_that_talks_to_anybody_else_fails(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+import contextlib
+
+pytestmark = pytest.mark.usefixtures("track_network_guard")
+
+def test_only_the_fake(track_server):
+    assert get(track_server, "/api/devices")
+
+def test_another(track_server):
+    with contextlib.suppress(OSError):
+        urllib.request.urlopen("http://192.0.2.1/")
+""",
+    )
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*the network guard refused*", "*socket.connect to 192.0.2.1:80*"])
