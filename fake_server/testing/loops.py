@@ -7,6 +7,7 @@ A test may be plain, or run in asyncio or trio, with the server in a thread of i
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Generator
@@ -108,9 +109,11 @@ class Elsewhere:
 
         def run() -> None:
             try:
-                future.set_result(do())
+                result = do()
             except BaseException as error:  # noqa: BLE001 - it is the caller's
-                future.set_exception(error)
+                _fail(future, error)
+            else:
+                _fulfil(future, result)
 
         self._submit(future, run)
         return future.result(_PATIENCE_S)
@@ -121,13 +124,21 @@ class Elsewhere:
 
         async def run() -> None:
             try:
-                future.set_result(await do())
+                result = await do()
             except Exception as error:  # noqa: BLE001 - it is the caller's
                 # Where in the server it was raised says nothing to a test.
-                future.set_exception(error.with_traceback(None))
+                _fail(future, error.with_traceback(None))
+            else:
+                _fulfil(future, result)
+
+        def start() -> None:
+            try:
+                self._nursery.start_soon(run)
+            except RuntimeError:
+                _fail(future, RuntimeError("the track server is being stopped"))
 
         library = running_library()
-        self._submit(future, lambda: self._nursery.start_soon(run))
+        self._submit(future, start)
         if library is None:
             if (error := future.exception()) is not None:
                 raise error
@@ -145,8 +156,7 @@ class Elsewhere:
             self._why = why
             waiting, self._open = self._open, set()
         for future in waiting:
-            if not future.done():
-                future.set_exception(why)
+            _fail(future, why)
 
     def _submit(self, future: concurrent.futures.Future[Any], run: Callable[[], object]) -> None:
         with self._lock:
@@ -162,6 +172,17 @@ class Elsewhere:
     def _forget(self, future: concurrent.futures.Future[Any]) -> None:
         with self._lock:
             self._open.discard(future)
+
+
+def _fulfil(future: concurrent.futures.Future[T], result: T) -> None:
+    # Who waited may have given up meanwhile, or was told that the server has ended.
+    with contextlib.suppress(concurrent.futures.InvalidStateError):
+        future.set_result(result)
+
+
+def _fail(future: concurrent.futures.Future[Any], why: BaseException) -> None:
+    with contextlib.suppress(concurrent.futures.InvalidStateError):
+        future.set_exception(why)
 
 
 def running_library() -> Literal["asyncio", "trio"] | None:

@@ -359,6 +359,8 @@ class _Thread:
         self._thread.join(_STARTS_S)
         if self._failure is not None:
             raise self._failure
+        if self._thread.is_alive():
+            raise RuntimeError(f"the track server did not stop within {_STARTS_S:.0f} s")
 
     def _run(self) -> None:
         try:
