@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 import trio
@@ -41,7 +41,8 @@ class FakeServer:
     (``fault_seed`` decides all chance in it), ``control`` what a test or a person may do meanwhile:
     pause, push, drop, let a day pass. ``hub.sockets`` are the open sockets. ``admin_token`` opens
     ``/__admin`` to other machines. ``tap`` wraps each connection's stream, to record it.
-    ``journal`` is what clients did.
+    ``journal`` is what clients did. ``forward`` answers REST requests that are neither computed nor
+    recorded, in the place of 404.
 
     An error of the server's own while it serves a client is a bug: the tracebacks of the first 20
     are ``failures``, and ``on_error`` is called with each; without it they are printed.
@@ -64,6 +65,7 @@ class FakeServer:
         on_violation: Callable[[Violation], None] | None = None,
         on_error: Callable[[BaseException], None] | None = None,
         tap: TapStream | None = None,
+        forward: Callable[[HttpRequest], Awaitable[Answer]] | None = None,
     ) -> None:
         self.rules = rules or Rules()
         self.accounts = accounts or Accounts()
@@ -100,6 +102,7 @@ class FakeServer:
             faults=self.faults,
         )
         self._source = source
+        self._forward = forward
         self._rest: Callable[[HttpRequest], Answer] | None = None
         self._admin = Admin(self.control, token=admin_token)
         gate = Gate(rules=self.rules, desk=self.desk, pace=pace, violations=self.violations)
@@ -139,6 +142,7 @@ class FakeServer:
                 on_login=lambda session: self.hub.playback.on_login(),
                 on_logout=self.hub.on_logout,
                 on_written=self.hub.on_written,
+                forward=self._forward,
             )
         return self._rest
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 from urllib.parse import unquote
 
@@ -60,8 +61,9 @@ class Rest:
 
     ``state_for`` tells what a session is shown, None being a caller without one (HTTP Basic).
     ``on_login`` and ``on_logout`` are called with the session that began or ended, ``on_written``
-    with the kind and the raw JSON text of an object after a client created or updated it. A HEAD
-    is answered as its GET: to leave the body out is for the caller.
+    with the kind and the raw JSON text of an object after a client created or updated it.
+    ``forward`` answers what is neither computed nor recorded; without it that is 404. A HEAD is
+    answered as its GET: to leave the body out is for the caller.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Rest:
         on_login: Callable[[Session], None],
         on_logout: Callable[[Session], None],
         on_written: Callable[[str, bytes], None],
+        forward: Callable[[HttpRequest], Awaitable[Answer]] | None = None,
     ) -> None:
         self.source = source
         self.accounts = accounts
@@ -90,6 +93,7 @@ class Rest:
         self.on_written = on_written
         self._state_for = state_for
         self._pace = pace
+        self._forward = forward
         if not accounts.all_see_everything:
             accounts.know(source.opening.objects("devices"))
         self._cors_for_all = (("Access-Control-Allow-Origin", "*"), *_CORS)
@@ -147,6 +151,8 @@ class Rest:
         answer = recorded_answer(self.source, method, request.target, sight)
         if answer is not None:
             return answer
+        if self._forward is not None:
+            return Answer(200, later=functools.partial(self._forward, request))
         # Not its parameters: `;jsessionid=…` is a session.
         seen = f"{method} {request.path.partition(';')[0]}"
         raise Refusal(
