@@ -41,7 +41,7 @@ unit: $(READY)
 	$(BIN)/python -m pytest -q -n auto -m "not nightly" $(PYTEST_ARGS)
 
 nightly: $(READY) ## what is long: big hypothesis profiles, big files, many repetitions
-	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -q -n auto $(PYTEST_ARGS)
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -q -n auto -o faulthandler_exit_on_timeout=false $(PYTEST_ARGS)
 
 bench: $(READY)  ## benchmarks beside their peers, as a table and in build/bench.json
 	@$(BIN)/python -m tests.benchmarks
