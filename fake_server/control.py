@@ -45,6 +45,7 @@ class Control:
         journal: Journal,
         written: Written,
         faults: FaultBoard,
+        failures: list[str],
     ) -> None:
         self.hub = hub
         self.desk = desk
@@ -54,6 +55,7 @@ class Control:
         self.written = written
         self.faults = faults
         self._accounts = accounts
+        self._failures = failures
 
     # Playback
 
@@ -196,20 +198,22 @@ class Control:
     # All of it
 
     def reset(self) -> None:
-        """Be as after the start: what clients did and wrote, faults, violations, sessions and
-        playback are forgotten, and every socket is closed with 1001.
+        """Be as after the start: what clients did and wrote, faults, violations, failures of the
+        server, sessions and playback are forgotten, and every socket is closed with 1001.
         """
         self.faults.clear()
         self.written.reset()
         self._accounts.reset()
         self.desk.reset()
         self.violations.clear()
+        self._failures.clear()
         self.hub.restart()
         self.journal.clear()
         self.expectations.clear()
 
     def status(self) -> dict[str, Any]:
-        """What is going on, as JSON has it. Sessions are shown without their ids."""
+        """What is going on, as JSON has it. Sessions are shown without their ids, accounts as
+        their emails."""
         playback = self.hub.playback
         positions = playback.position_ns()
         at_ns = now_ns()
@@ -234,6 +238,7 @@ class Control:
                 for socket in self.open_sockets
             ],
             "sockets_accepted": self.hub.accepted,
+            "accounts": list(self._accounts.emails),
             "sessions": [
                 {
                     "account": session.account,

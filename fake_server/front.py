@@ -112,6 +112,11 @@ class Front:
                 if isinstance(upgrade, Upgrade):
                     return upgrade, http.early_bytes()
                 answer = upgrade
+            elif is_for_admin(request):
+                waited_for = await self._answer_while_there(request, http)
+                if waited_for is None:
+                    return None
+                answer = waited_for
             else:
                 answer = await self._answer(request)
             if not is_for_admin(request):
@@ -149,6 +154,20 @@ class Front:
             self._on_error(error)
             return text_answer(500, f"500 - {reason_of(500)}")
         return msgspec.structs.replace(answer, body=body, slow_body=None)
+
+    async def _answer_while_there(self, request: HttpRequest, http: Http1) -> Answer | None:
+        """None once the client hung up: what it waited for is left to those who still wait."""
+        answer = None
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                await http.hung_up()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch)
+            answer = await self._answer(request)
+            nursery.cancel_scope.cancel()
+        return answer
 
     async def _upgrade(
         self, stream: trio.abc.Stream, http: Http1, request: HttpRequest

@@ -80,6 +80,20 @@ class Http1:
                 # ConnectionClosed, or PAUSED behind a request to switch protocols.
                 return None
 
+    async def hung_up(self) -> None:
+        """Wait, while the answer to a request is, until the client has hung up or ended what it
+        sends. A client that sends its next request already is there, and is watched no further.
+
+        Cancelled, nothing that was sent is lost.
+        """
+        try:
+            data = bytes(await self._stream.receive_some(_READ_BYTES))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return
+        self._h11.receive_data(data)
+        if data:
+            await trio.sleep_forever()
+
     async def send(self, answer: Answer) -> bool:
         """Send the answer to the request that was read; returns whether another may follow."""
         headers = [("Date", date()), *answer.headers]

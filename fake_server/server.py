@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import trio
 
@@ -28,7 +28,10 @@ from recorder.track.violations import Violation
 from recorder.wire.frames import CloseCode, close_frame
 from replayer.playing.script import Source
 
-__all__ = ["FakeServer"]
+__all__ = ["FakeServer", "LastFrames"]
+
+LastFrames: TypeAlias = Callable[[int], Awaitable[list[str]]]
+"""The last so many messages and exchanges of a recording, a line each."""
 
 _MAX_FAILURES: Final = 20
 _STOPPING: Final = close_frame(CloseCode.GOING_AWAY, "the server stops").serialize()
@@ -42,7 +45,7 @@ class FakeServer:
     pause, push, drop, let a day pass. ``hub.sockets`` are the open sockets. ``admin_token`` opens
     ``/__admin`` to other machines. ``tap`` wraps each connection's stream, to record it.
     ``journal`` is what clients did. ``forward`` answers REST requests that are neither computed nor
-    recorded, in the place of 404.
+    recorded, in the place of 404. ``last_frames`` gives the last of what ``tap`` records, in lines.
 
     An error of the server's own while it serves a client is a bug: the tracebacks of the first 20
     are ``failures``, and ``on_error`` is called with each; without it they are printed.
@@ -66,6 +69,7 @@ class FakeServer:
         on_error: Callable[[BaseException], None] | None = None,
         tap: TapStream | None = None,
         forward: Callable[[HttpRequest], Awaitable[Answer]] | None = None,
+        last_frames: LastFrames | None = None,
     ) -> None:
         self.rules = rules or Rules()
         self.accounts = accounts or Accounts()
@@ -75,6 +79,7 @@ class FakeServer:
             one.password for one in self.accounts.credentials if one != DEMO_ACCOUNT
         )
         self.failures: list[str] = []
+        self.last_frames = last_frames
         self._on_error = on_error or traceback.print_exception
         self.desk = SessionDesk(self.rules, now_ns)
         self.written = Written()
@@ -100,11 +105,12 @@ class FakeServer:
             journal=self.journal,
             written=self.written,
             faults=self.faults,
+            failures=self.failures,
         )
         self._source = source
         self._forward = forward
         self._rest: Callable[[HttpRequest], Answer] | None = None
-        self._admin = Admin(self.control, token=admin_token)
+        self._admin = Admin(self, token=admin_token)
         gate = Gate(rules=self.rules, desk=self.desk, pace=pace, violations=self.violations)
         self._front = Front(
             self._answer,

@@ -20,7 +20,7 @@ from fake_server.commands.telling import Telling, listed, plural
 from fake_server.connection import now_ns
 from fake_server.findings import Finding, report
 from fake_server.front import TapStream
-from fake_server.server import FakeServer
+from fake_server.server import FakeServer, LastFrames
 from recorder.backend import Backend
 from recorder.console import say
 from recorder.errors import the_one_of
@@ -85,6 +85,7 @@ async def serving(
             admin_token=parts.admin_token,
             on_violation=telling,
             tap=_tap(recording) if recording is not None else None,
+            last_frames=_last_frames(recording, options) if recording is not None else None,
         )
         handle = server.handle
         if tls is not None:
@@ -188,6 +189,13 @@ def _tap(recording: ServerRecording) -> TapStream:
         return recording.tap(stream, _peer(stream))
 
     return tapped
+
+
+def _last_frames(recording: ServerRecording, options: ServerOptions) -> LastFrames:
+    from fake_server.last_frames import last_frames_of
+
+    assert options.record is not None
+    return last_frames_of(recording, options.record)
 
 
 def _peer(stream: trio.abc.Stream) -> str | None:

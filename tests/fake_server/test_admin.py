@@ -17,13 +17,12 @@ from fake_server.exchange import HttpRequest
 from fake_server.playback import Playback
 from fake_server.server import FakeServer
 from recorder.wire.frames import Opcode
+from tests.fake_server.admin_client import ask, no_cors
 from tests.fake_server.support import (
     DEVICES,
     MOVED,
     POSITION,
     TIMEOUT,
-    Answer,
-    Fake,
     Http,
     pings_of,
     quiet,
@@ -36,24 +35,6 @@ from tests.fake_server.support import (
 from tests.profiles import examples
 
 TOKEN = "wq81-not-to-be-shown"
-
-
-async def ask(
-    fake: Fake, method: str, path: str = "", body: Any = None, **headers: str
-) -> tuple[int, Any]:
-    """A call of the API; `body` is sent as JSON, bytes as they are."""
-    fields = {"Host": "localhost:8082", **headers}
-    if body is not None:
-        fields.setdefault("Content_Type", "application/json")
-        body = body if isinstance(body, bytes) else json.dumps(body).encode()
-    answer = await fake.http().ask(f"/__admin{path}", method=method, body=body or b"", **fields)
-    assert answer.header("Content-Type") == "application/json"
-    assert no_cors(answer)
-    return answer.status, answer.json
-
-
-def no_cors(answer: Answer) -> bool:
-    return not any(name.lower().startswith("access-control-") for name, _ in answer.headers)
 
 
 def some_script(folder: Path) -> Any:
@@ -73,6 +54,7 @@ async def test_the_status_tells_sockets_sessions_playback_faults_and_violations(
         assert body == fake.server.control.status()
         assert body["playback"] == {"mode": "per-connection", "paused": False, "speed": 1.0}
         assert [socket["position_s"] for socket in body["sockets"]] == [1.5]
+        assert body["accounts"] == ["demo@example.com"]
 
 
 async def test_violations_are_listed_by_time_since_the_start_filtered_and_forgotten(
@@ -273,6 +255,10 @@ async def test_doings_are_listed_behind_a_number(autojump_clock: trio.testing.Mo
                 "words": "sent 'hello' on socket 1",
             }
         ]
+        _, of_kind = await ask(fake, "GET", "/doings?what=text")
+        assert of_kind == later
+        _, of_kind = await ask(fake, "GET", "/doings?after=0&what=request")
+        assert [one["number"] for one in of_kind["doings"]] == [1]
         assert await ask(fake, "GET", "/doings?after=99") == (200, {"last": 4, "doings": []})
         await ask(fake, "POST", "/reset")
         assert await ask(fake, "GET", "/doings") == (200, {"last": 0, "doings": []})
@@ -402,7 +388,7 @@ def test_the_peer_must_be_this_machine_unless_there_is_a_token(
         (open_to_all, (host,), 401),
         (open_to_all, (bearer,), 200),
     ):
-        admin = Admin(server.control, token=TOKEN if server is open_to_all else None)
+        admin = Admin(server, token=TOKEN if server is open_to_all else None)
         target = "/__admin/faults"
         request = HttpRequest(method="GET", target=target, headers=headers, peer=peer)
         assert admin(request).status == expected
@@ -505,12 +491,32 @@ async def test_over_tcp_the_address_of_the_client_is_known() -> None:
         ("POST", "/ping", {"socket": "1"}, 'socket: read "1", expected the number of an open'),
         ("POST", "/login", {"mail": "x"}, "'mail': no such key here, expected 'email'"),
         ("GET", "/doings?after=x", None, "after: read 'x', expected the number of a doing, or 0"),
+        ("GET", "/doings?what=pings", None, "what: read 'pings', expected one of request, socket"),
         ("POST", "/expect", {}, "what: it is missing, expected what a client does, as pong"),
         ("POST", "/expect", {"what": "png"}, "what: read 'png', expected one of request, login"),
         ("POST", "/expect", {"what": "pong", "code": 1}, "'code': pong does not have it, expec"),
         ("POST", "/expect", {"what": "close", "code": "1"}, "code: read '1', expected a number"),
         ("POST", "/expect", {"what": "pong", "within_s": -1}, "within_s: read -1, expected sec"),
         ("POST", "/expect", b'{"what":"text","text":"\\ud800"}', "the body: read"),
+        ("GET", "/findings?require_all=1", None, "require_all: read '1', expected true or false"),
+        ("GET", "/findings?alow=pong.late", None, "'alow': no such parameter here, expected 'requ"),
+        (
+            "GET",
+            "/findings?allow=pong.*&allow=pong.lat",
+            None,
+            "allow: there is no finding 'pong.lat'; did you mean 'pong.late'? Patterns as",
+        ),
+        (
+            "GET",
+            "/findings?require_all=true&require_all=true",
+            None,
+            "a parameter stands there twice, expected it once",
+        ),
+        ("GET", "/frames?last=0", None, "last: read '0', expected a count from 1 to 1000"),
+        ("GET", "/frames?last=1001", None, "last: read '1001', expected a count from 1 to 1000"),
+        ("GET", "/frames?last=-1", None, "last: read '-1', expected a count from 1 to 1000"),
+        ("GET", "/frames?last=" + "9" * 500, None, "last: read '999"),
+        ("GET", "/frames?last=1&last=2", None, "a parameter stands there twice"),
         ("GET", "/violations?rule=nonsense", None, "rule: read 'nonsense', expected one of pong."),
         ("GET", "/violations?role=x", None, "'role': no such parameter here, expected 'rule'"),
         ("GET", "?rule=x", None, "'rule': no such parameter here, expected none"),
@@ -653,11 +659,14 @@ async def test_a_head_is_answered_as_its_get(autojump_clock: trio.testing.MockCl
             "/ping",
             "/doings",
             "/expect",
+            "/findings",
+            "/frames",
             "/push",
             "/sockets/1",
         ]
     ),
-    query=st.text(alphabet="?&=%+abcdehowru159", max_size=12),
+    query=st.text(alphabet="?&=%+abcdehowru159", max_size=12)
+    | st.sampled_from(["allow=", "allow=*&allow=pong.*", "require_all=true&allow=%", "last=1"]),
     body=st.binary(max_size=30)
     | st.dictionaries(
         st.sampled_from(
@@ -698,8 +707,10 @@ def test_whatever_is_asked_the_answer_is_json_and_nothing_is_raised(
             )
             answer = fake.server._admin(request)
             if answer.later is not None:
-                return
-            assert answer.status in (200, 400, 404, 405)
+                if path == "/expect":
+                    return
+                answer = await answer.later()
+            assert answer.status in (200, 400, 404, 405, 409)
             assert ("error" in json.loads(answer.body)) == (answer.status != 200)
 
     trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from fake_server.accounts import DEMO_ACCOUNT, Account, Accounts
 from fake_server.faults import parse_injection
 from fake_server.playback import Playback
+from recorder.credentials import Credentials
 from recorder.wire.frames import Frame, Opcode
 from replayer.playing.script import Script
 from replayer.playing.timeline import Cue
@@ -681,7 +682,9 @@ async def test_after_a_reset_all_is_as_after_the_start(
         await fake.http().ask("/api/devices/1", method="DELETE", Cookie=cookie)
         await trio.sleep(1)
         assert fake.rules_broken
+        fake.server.failures.append("ValueError: a bug")
         control.reset()
+        assert fake.server.failures == []
         status = control.status()
         assert (status["sockets"], status["sockets_accepted"], status["sessions"]) == ([], 0, [])
         assert (status["violations"], status["faults"]) == ({}, 0)
@@ -732,3 +735,14 @@ async def test_the_status_tells_what_goes_on_but_no_session_id(
         }
         assert status["sessions"] == [{"account": DEMO_ACCOUNT.email, "expires_in_s": 86_369.0}]
         assert cookie.partition("=")[2] not in msgspec.json.encode(status).decode()
+
+
+async def test_the_status_tells_who_may_log_in_but_no_password(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    secret = Credentials("anna@example.com", "hunter2")
+    accounts = Accounts([Account(credentials=one) for one in (secret, DEMO_ACCOUNT)])
+    async with serving(quiet(), accounts=accounts) as fake:
+        status = fake.server.control.status()
+        assert status["accounts"] == ["anna@example.com", "demo@example.com"]
+        assert "hunter2" not in msgspec.json.encode(status).decode()

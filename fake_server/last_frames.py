@@ -1,0 +1,63 @@
+"""The last of a recording that is still written, in lines that a failing test shows."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, TypeGuard
+
+import trio
+
+from fake_server.exchange import ADMIN_PATH
+from fake_server.recording import ServerRecording
+from recorder.model import Body, Clock, Closed, End, Open
+from replayer.commands.formats import text_line
+from replayer.reading.conversation import Exchange, Item, converse
+from replayer.reading.describing import Describer
+from replayer.reading.series import SeriesReader
+
+__all__ = ["last_frames", "last_frames_of"]
+
+_COLUMNS: Final = 80
+_BACKGROUND: Final = (Open, Body, Clock, End)
+
+
+def last_frames_of(recording: ServerRecording, path: Path) -> Callable[[int], Awaitable[list[str]]]:
+    """A function that gives :func:`last_frames` of what was recorded so far, read in a thread."""
+
+    async def last(count: int) -> list[str]:
+        recording.flush()
+        return await trio.to_thread.run_sync(last_frames, path, count)
+
+    return last
+
+
+def last_frames(recording: Path, count: int) -> list[str]:
+    """The last messages, control frames and HTTP exchanges, one line each, oldest first; without
+    those of the control API.
+
+    The recording may still be written. Raises what reading it raises.
+    """
+    describer = Describer()
+    last: deque[str] = deque(maxlen=count)
+    of_admin: set[int] = set()
+    """The connections whose last exchange was with the control API."""
+    with SeriesReader([recording]) as reader:
+        for item in converse(reader):
+            if isinstance(item, _BACKGROUND):
+                describer.learn(item)
+            elif _is_for_admin(item):
+                of_admin.add(item.connection)
+            elif isinstance(item, Closed) and item.connection in of_admin:
+                of_admin.discard(item.connection)
+            else:
+                last.append(text_line(describer.line(item), _COLUMNS, piped=True))
+    return list(last)
+
+
+def _is_for_admin(item: Item) -> TypeGuard[Exchange]:
+    if not isinstance(item, Exchange) or item.request is None:
+        return False
+    path = item.request.target.partition("?")[0]
+    return path == ADMIN_PATH or path.startswith(ADMIN_PATH + "/")
