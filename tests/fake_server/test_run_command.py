@@ -21,6 +21,7 @@ import trio
 import trio.testing
 
 from fake_server.commands.checking import settled
+from fake_server.expectations import Expectation
 from fake_server.findings import BESIDES
 from recorder.exits import Exit
 from recorder.recording import Reader
@@ -313,8 +314,9 @@ async def test_what_a_program_left_is_waited_for_until_its_sockets_have_ended() 
             await trio.testing.wait_all_tasks_blocked()
             await client.stream.aclose()
 
-        nursery.start_soon(hang_up)
+        await here.served.server.control.expect(Expectation.of("socket"))
         (socket,) = here.served.server.hub.sockets
+        nursery.start_soon(hang_up)
         await settled(here.served.server)
         assert socket.is_done
 
