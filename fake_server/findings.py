@@ -19,11 +19,13 @@ import msgspec
 from fake_server.accounts import DEMO_ACCOUNT
 from fake_server.connection import Socket, now_ns
 from fake_server.server import FakeServer
+from fake_server.violation_log import ViolationLog
+from recorder.credentials import Credentials
 from recorder.redaction import Redactor
 from recorder.track.violations import RULES, Violation
 from replayer.reading.words import printable
 
-__all__ = ["BESIDES", "Finding", "findings", "report"]
+__all__ = ["BESIDES", "Finding", "findings", "findings_of", "open_socket_words", "report"]
 
 BESIDES: Final[dict[str, str]] = {
     "server.failed": "The background work of the server goes on without an error.",
@@ -64,16 +66,47 @@ def findings(
     ``allow`` holds names of findings, or patterns of them as :mod:`fnmatch` has them (``pong.*``),
     that are left out. Raises ValueError for one that can match nothing.
     """
+    redactor = _redactor(server.accounts.credentials)
+    return findings_of(
+        failures=server.failures,
+        violations=server.violations,
+        started_ns=server.hub.started_ns,
+        left_open=[_left_open(one) for one in server.hub.sockets if one.is_open],
+        untaken=_untaken(server, redactor) if require_all else (),
+        redactor=redactor,
+        allow=allow,
+    )
+
+
+def findings_of(
+    *,
+    failures: Sequence[str],
+    violations: ViolationLog,
+    left_open: Sequence[str],
+    redactor: Redactor,
+    allow: Iterable[str],
+    started_ns: int = 0,
+    untaken: Iterable[Finding] = (),
+) -> list[Finding]:
+    """The same of what was found elsewhere: ``failures`` are tracebacks, ``left_open`` lines of
+    words about sockets (:func:`open_socket_words`), ``untaken`` is asked only if that is not
+    allowed. The moments of ``violations`` are told as those since ``started_ns``. Raises
+    ValueError as :func:`findings` does.
+    """
     allowed = _allowed(allow)
-    redactor = Redactor("secrets")
-    for credentials in server.accounts.credentials:
-        if credentials != DEMO_ACCOUNT:
-            redactor.learn("password", credentials.password)
-    found = [*_failures(server, redactor), *_violations(server)]
-    if require_all and "message.untaken" not in allowed:
-        found += _untaken(server, redactor)
-    found += _left_open(server)
+    found = [*_failures(failures, redactor), *_violations(violations, started_ns)]
+    if "message.untaken" not in allowed:
+        found += untaken
+    found += _beside("socket.left-open", list(left_open[:_TOLD]), len(left_open))
     return [one for one in found if one.name not in allowed]
+
+
+def open_socket_words(number: int, account: str, open_s: float, connection: int) -> str:
+    """A socket that is open, in words."""
+    return (
+        f"socket {number} of {printable(account)} (connection {connection}), open for"
+        f" {open_s:.3f} s"
+    )
 
 
 def report(
@@ -140,8 +173,15 @@ def _allowed(patterns: Iterable[str]) -> set[str]:
 # What there is to find
 
 
-def _violations(server: FakeServer) -> Iterator[Finding]:
-    log, started_ns = server.violations, server.hub.started_ns
+def _redactor(accounts: Iterable[Credentials]) -> Redactor:
+    redactor = Redactor("secrets")
+    for credentials in accounts:
+        if credentials != DEMO_ACCOUNT:
+            redactor.learn("password", credentials.password)
+    return redactor
+
+
+def _violations(log: ViolationLog, started_ns: int) -> Iterator[Finding]:
     first: defaultdict[str, list[str]] = defaultdict(list)
     for violation in log.latest:
         if len(first[violation.rule]) < _TOLD:
@@ -164,9 +204,9 @@ def _words(violation: Violation, started_ns: int) -> str:
     return printable(f"{where}{violation.seen}; expected {violation.expected}")
 
 
-def _failures(server: FakeServer, redactor: Redactor) -> Iterator[Finding]:
-    told = [printable(_failure(one, redactor)) for one in server.failures[:_TOLD]]
-    yield from _beside("server.failed", told, len(server.failures))
+def _failures(tracebacks: Sequence[str], redactor: Redactor) -> Iterator[Finding]:
+    told = [printable(_failure(one, redactor)) for one in tracebacks[:_TOLD]]
+    yield from _beside("server.failed", told, len(tracebacks))
 
 
 def _failure(traceback: str, redactor: Redactor) -> str:
@@ -187,19 +227,9 @@ def _untaken(server: FakeServer, redactor: Redactor) -> Iterator[Finding]:
     yield from _beside("message.untaken", told, len(told) + sum(1 for _ in messages))
 
 
-def _left_open(server: FakeServer) -> Iterator[Finding]:
-    still_open = [socket for socket in server.hub.sockets if socket.is_open]
-    told = [_open_words(socket) for socket in still_open[:_TOLD]]
-    yield from _beside("socket.left-open", told, len(still_open))
-
-
-def _open_words(socket: Socket) -> str:
+def _left_open(socket: Socket) -> str:
     open_s = (now_ns() - socket.opened_ns) / 1e9
-    account = printable(socket.session.account)
-    return (
-        f"socket {socket.number} of {account} (connection {socket.connection}), open for"
-        f" {open_s:.3f} s"
-    )
+    return open_socket_words(socket.number, socket.session.account, open_s, socket.connection)
 
 
 def _beside(name: str, told: list[str], count: int) -> Iterator[Finding]:

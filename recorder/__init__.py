@@ -7,8 +7,9 @@ them, ``recorder.capture`` is a client session that becomes one.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
+
+from recorder.lazy import at_first_use
 
 if TYPE_CHECKING:
     from recorder.backend import Backend
@@ -21,6 +22,28 @@ if TYPE_CHECKING:
     from recorder.redaction import Redactor
     from recorder.sink import Sink
     from recorder.track import Rules, Violation, load_rules
+else:
+    __getattr__, __dir__ = at_first_use(
+        __name__,
+        {
+            "Backend": "recorder.backend",
+            "Capture": "recorder.capture",
+            "CaptureOptions": "recorder.capture",
+            "Outcome": "recorder.capture",
+            "Credentials": "recorder.credentials",
+            "read_user_file": "recorder.credentials",
+            "RecorderError": "recorder.errors",
+            "import_file": "recorder.importers",
+            "Header": "recorder.model",
+            "Reader": "recorder.recording",
+            "Writer": "recorder.recording",
+            "Redactor": "recorder.redaction",
+            "Sink": "recorder.sink",
+            "Rules": "recorder.track",
+            "Violation": "recorder.track",
+            "load_rules": "recorder.track",
+        },
+    )
 
 __all__ = [
     "Backend",
@@ -40,29 +63,3 @@ __all__ = [
     "load_rules",
     "read_user_file",
 ]
-
-_HOMES: Final = {
-    "Backend": "recorder.backend",
-    "Capture": "recorder.capture",
-    "CaptureOptions": "recorder.capture",
-    "Outcome": "recorder.capture",
-    "Credentials": "recorder.credentials",
-    "read_user_file": "recorder.credentials",
-    "RecorderError": "recorder.errors",
-    "import_file": "recorder.importers",
-    "Header": "recorder.model",
-    "Reader": "recorder.recording",
-    "Writer": "recorder.recording",
-    "Redactor": "recorder.redaction",
-    "Sink": "recorder.sink",
-    "Rules": "recorder.track",
-    "Violation": "recorder.track",
-    "load_rules": "recorder.track",
-}
-"""Where each name lives; imported at first use, so that a command loads only its own part."""
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)

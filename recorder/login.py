@@ -21,9 +21,35 @@ from recorder.errors import ConnectionLost, LoginRefused, Unreachable
 from recorder.model import Body, Closed, KnownEntry, Open, Request, Response
 from recorder.sink import Sink
 
-__all__ = ["Exchanges", "TrackHttp"]
+__all__ = ["Exchanges", "TrackHttp", "check_login", "login_form"]
 
 _TIMEOUT_S: Final = 30.0
+
+
+def login_form(credentials: Credentials) -> dict[str, str]:
+    """What ``POST /api/session`` carries, to be sent as a form (manual section 2)."""
+    return {"email": credentials.email, "password": credentials.password}
+
+
+def check_login(
+    where: str, client: httpx.AsyncClient, response: httpx.Response, *, shown: str = ""
+) -> None:
+    """Raise LoginRefused unless ``response``, what ``where`` answered to a login, is a 200 from
+    which ``client`` has a cookie for the socket. ``shown`` is a refusal as it may be shown, with
+    its status, which else stands alone.
+    """
+    status = response.status_code
+    if status != 200:
+        advice = (
+            "check the email and the password"
+            if status in (400, 401, 403)
+            else "is this a Track backend? `track-recorder check` tries it step by step"
+        )
+        raise LoginRefused(f"{where} refused the login: {shown or status}; {advice}")
+    if _cookie_header(client) is None:
+        raise LoginRefused(
+            f"{where} answered 200 but set no cookie for {SOCKET_PATH}; is this a Track backend?"
+        )
 
 
 class Exchanges:
@@ -107,29 +133,16 @@ class TrackHttp:
         """
         self._sink.redactor.learn("password", credentials.password)
         self._sink.redactor.learn("email", credentials.email)
-        response, body = await self.exchange(
-            "POST",
-            SESSION_PATH,
-            data={"email": credentials.email, "password": credentials.password},
-        )
-        if response.status_code != 200:
-            shown = self._sink.redactor.text(
-                f"{response.status_code} {response.reason_phrase}: "
-                + body.decode("utf-8", "replace").strip().partition("\n")[0][:200]
-            ).removesuffix(": ")
-            advice = (
-                "check the email and the password"
-                if response.status_code in (400, 401, 403)
-                else "is this a Track backend? `track-recorder check` tries it step by step"
-            )
-            raise LoginRefused(
-                f"{self._backend.http_url}{SESSION_PATH} refused the login: {shown}; {advice}"
-            )
-        if self.cookie_header() is None:
-            raise LoginRefused(
-                f"{self._backend.http_url}{SESSION_PATH} answered 200 but set no cookie for"
-                f" {SOCKET_PATH}; is this a Track backend?"
-            )
+        response, body = await self.exchange("POST", SESSION_PATH, data=login_form(credentials))
+        shown = "" if response.status_code == 200 else self._shown(response, body)
+        where = f"{self._backend.http_url}{SESSION_PATH}"
+        check_login(where, self._client, response, shown=shown)
+
+    def _shown(self, response: httpx.Response, body: bytes) -> str:
+        """A refusal in one line, without secrets."""
+        first = body.decode("utf-8", "replace").strip().partition("\n")[0][:200]
+        status = f"{response.status_code} {response.reason_phrase}"
+        return self._sink.redactor.text(f"{status}: {first}").removesuffix(": ")
 
     @property
     def cookies(self) -> httpx.Cookies:
@@ -138,8 +151,7 @@ class TrackHttp:
 
     def cookie_header(self) -> str | None:
         """The Cookie header that a request for the socket carries, or None."""
-        cookie: str | None = self._client.build_request("GET", SOCKET_PATH).headers.get("cookie")
-        return cookie
+        return _cookie_header(self._client)
 
     async def get(self, path: str) -> tuple[httpx.Response, bytes]:
         """GET with the session cookie; see :meth:`exchange`."""
@@ -284,6 +296,11 @@ def _why(error: httpx.TransportError) -> str:
             )
         cause = cause.__cause__ or cause.__context__
     return why_not_connected(error) or type(error).__name__
+
+
+def _cookie_header(client: httpx.AsyncClient) -> str | None:
+    cookie: str | None = client.build_request("GET", SOCKET_PATH).headers.get("cookie")
+    return cookie
 
 
 def _pairs(headers: httpx.Headers) -> list[tuple[str, str]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
+
+from recorder.lazy import at_first_use
 
 if TYPE_CHECKING:
     from replayer.difference import Difference, first_difference
@@ -12,6 +13,20 @@ if TYPE_CHECKING:
     from replayer.reading.conversation import converse
     from replayer.reading.series import SeriesReader
     from replayer.state import State
+else:
+    __getattr__, __dir__ = at_first_use(
+        __name__,
+        {
+            "converse": "replayer.reading.conversation",
+            "Difference": "replayer.difference",
+            "first_difference": "replayer.difference",
+            "Script": "replayer.playing.script",
+            "load_script": "replayer.playing.script",
+            "SeriesReader": "replayer.reading.series",
+            "State": "replayer.state",
+            "Cue": "replayer.playing.timeline",
+        },
+    )
 
 __all__ = [
     "Cue",
@@ -23,21 +38,3 @@ __all__ = [
     "first_difference",
     "load_script",
 ]
-
-_HOMES: Final = {
-    "converse": "replayer.reading.conversation",
-    "Difference": "replayer.difference",
-    "first_difference": "replayer.difference",
-    "Script": "replayer.playing.script",
-    "load_script": "replayer.playing.script",
-    "SeriesReader": "replayer.reading.series",
-    "State": "replayer.state",
-    "Cue": "replayer.playing.timeline",
-}
-"""Where each name lives; imported at first use, so that a command loads only its own part."""
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.programs import BIN
 
-__all__ = ["clean_environment", "fake_server", "run"]
+__all__ = ["clean_environment", "fake_server", "run", "serving"]
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -21,26 +21,29 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 def run(
-    *arguments: object, cwd: Path | None = None, **more: str
+    program: object, *arguments: object, cwd: Path | None = None, timeout_s: float = 60, **more: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run one of the project's commands to its end; it has a minute."""
+    """Run one of this environment's commands, or the program at a path, to its end."""
     return subprocess.run(
-        [str(BIN / str(arguments[0])), *map(str, arguments[1:])],
+        [str(BIN / str(program)), *map(str, arguments)],
         cwd=cwd,
         env=clean_environment(**more),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=timeout_s,
         check=False,
     )
 
 
 @contextmanager
-def fake_server(*arguments: object) -> Iterator[str]:
-    """`track-fake-server serve --port 0 …`; gives its URL, and ends it in order."""
+def serving(
+    *arguments: object, program: Path = BIN / "track-fake-server", cwd: Path | None = None
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`track-fake-server serve --port 0 …` and its URL; what still runs at the end is killed."""
     process = subprocess.Popen(
-        [str(BIN / "track-fake-server"), "serve", "--port", "0", *map(str, arguments)],
+        [str(program), "serve", "--port", "0", *map(str, arguments)],
+        cwd=cwd,
         env=clean_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -50,9 +53,20 @@ def fake_server(*arguments: object) -> Iterator[str]:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         assert url, process.communicate(timeout=20)[1]
-        yield url
+        yield process, url
     finally:
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        process.kill()
+        process.communicate(timeout=20)
+
+
+@contextmanager
+def fake_server(*arguments: object, **where: Path) -> Iterator[str]:
+    """The same, ended in order; gives its URL. ``where`` is as above."""
+    with serving(*arguments, **where) as (process, url):
+        try:
+            yield url
+        finally:
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=20)
     assert process.returncode == 0, errors
     assert "Traceback" not in errors, errors

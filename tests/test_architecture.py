@@ -14,6 +14,7 @@ PACKAGES = ("recorder", "replayer", "fake_server")
 
 LAYERS = {
     "recorder.wire": 0,
+    "recorder.lazy": 0,
     "recorder.exits": 0,
     "recorder.errors": 0,
     "recorder.model": 1,

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import importlib.util
-import signal
-import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -22,7 +20,7 @@ import httpx
 import pytest
 from packaging.requirements import Requirement
 
-from tests.processes import clean_environment
+from tests.processes import fake_server, run
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = ("track-recorder", "track-replayer", "track-fake-server")
@@ -32,16 +30,7 @@ PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
 
 
 def ran(*arguments: object, cwd: Path, **more: str) -> str:
-    done = subprocess.run(
-        [*map(str, arguments)],
-        cwd=cwd,
-        env=clean_environment(**more),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run(*arguments, cwd=cwd, timeout_s=120, **more)
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout
 
@@ -141,27 +130,15 @@ def test_an_installed_command_tells_its_version_and_its_help(home: Path, command
 
 
 def test_an_installed_fake_serves_its_swagger_page_with_its_assets(home: Path) -> None:
-    process = subprocess.Popen(
-        [home / "bin" / "track-fake-server", "serve", "--port", "0"],
-        cwd=home,
-        env=clean_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        assert url, process.communicate(timeout=20)[1]
-        with httpx.Client(base_url=url, trust_env=False) as client:
-            for path in ("", "/swagger-ui.css", "/swagger-ui-bundle.js", "/favicon-32x32.png"):
-                answer = client.get(f"/api/swagger{path}")
-                assert (answer.status_code, bool(answer.content)) == (200, True), path
-            assert client.get("/api/openapi.json").json()["openapi"]
-    finally:
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
-    assert process.returncode == 0, errors
+    program = home / "bin" / "track-fake-server"
+    with (
+        fake_server(program=program, cwd=home) as url,
+        httpx.Client(base_url=url, trust_env=False) as client,
+    ):
+        for path in ("", "/swagger-ui.css", "/swagger-ui-bundle.js", "/favicon-32x32.png"):
+            answer = client.get(f"/api/swagger{path}")
+            assert (answer.status_code, bool(answer.content)) == (200, True), path
+        assert client.get("/api/openapi.json").json()["openapi"]
 
 
 def test_pytest_finds_the_installed_plugin_by_itself(home: Path) -> None:

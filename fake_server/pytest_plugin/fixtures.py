@@ -8,22 +8,38 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fake_server.pytest_plugin.options import OPTIONS
+
 if TYPE_CHECKING:
     from fake_server.testing import Settings, TrackServer
     from fake_server.testing.guard import Guard
+    from recorder.credentials import Credentials
 
-__all__ = ["track_network_guard", "track_recording", "track_server", "track_settings"]
+__all__ = [
+    "track_credentials",
+    "track_network_guard",
+    "track_recording",
+    "track_server",
+    "track_settings",
+]
 
 
 @pytest.fixture
 def track_recording(request: pytest.FixtureRequest) -> Path | None:
-    """The recording that the server of this test plays: the mark's ``recording``, relative to the
-    folder of the test; None is the synthetic fleet, or what else the mark says.
+    """The recording that the server of this test plays, by the nearest mark that has a
+    ``recording``: a path is relative to the folder of the test; True is the one that lies beside
+    the test and is named after it, which ``--track-mode`` may make. None is the synthetic fleet, or
+    what else the mark says.
     """
     for mark in request.node.iter_markers("track"):
-        recording = mark.kwargs.get("recording")
-        if isinstance(recording, str | Path):
-            return request.path.parent / recording
+        if "recording" not in mark.kwargs:
+            continue
+        recording = mark.kwargs["recording"]
+        if recording is True:
+            from fake_server.pytest_plugin.backing import own_recording
+
+            return own_recording(request)
+        return request.path.parent / recording if isinstance(recording, str | Path) else None
     return None
 
 
@@ -39,17 +55,43 @@ def track_settings(request: pytest.FixtureRequest, track_recording: Path | None)
                 f"@pytest.mark.track takes names and values, read {mark.args!r}", pytrace=False
             )
         values |= mark.kwargs
+    if isinstance(values.get("recording"), bool):
+        del values["recording"]
     if track_recording is not None:
         values["recording"] = track_recording
     try:
         return Settings.of(folder=request.path.parent, **values)
     except ValueError as error:
-        pytest.fail(f"@pytest.mark.track of {request.node.name}: {error}", pytrace=False)
+        told = f"@pytest.mark.track of {request.node.name}: {error}"
+        raise pytest.fail.Exception(told, pytrace=False) from None
+
+
+@pytest.fixture
+def track_credentials() -> Credentials:
+    """Who logs in at the backend where a test is recorded: ``TRACK_EMAIL`` and ``TRACK_PASSWORD``.
+
+    The test itself takes ``email`` and ``password`` of its ``track_server``, which are these then.
+    """
+    from recorder.credentials import (
+        EMAIL_VARIABLE,
+        PASSWORD_VARIABLE,
+        credentials_from_environment,
+    )
+
+    found = credentials_from_environment()
+    if found is None:
+        pytest.fail(
+            f"nobody to log in at the backend: set {EMAIL_VARIABLE} and {PASSWORD_VARIABLE}, or"
+            " override the fixture track_credentials",
+            pytrace=False,
+        )
+    return found
 
 
 @pytest.fixture
 def track_server(request: pytest.FixtureRequest, track_settings: Settings) -> Iterator[TrackServer]:
-    """A fake Track server that runs on a free port until the test is over.
+    """A fake Track server that runs on a free port until the test is over; where ``--track-mode``
+    records, the backend itself, by way of a proxy.
 
     The test fails if a client broke a rule, and for all else that
     :func:`fake_server.findings.findings` tells, unless the mark's ``allow`` names it.
@@ -61,13 +103,21 @@ def track_server(request: pytest.FixtureRequest, track_settings: Settings) -> It
 
 
 @pytest.fixture
-def track_network_guard(track_server: TrackServer) -> Iterator[Guard]:
+def track_network_guard(
+    request: pytest.FixtureRequest, track_server: TrackServer
+) -> Iterator[Guard]:
     """This process talks to nothing but ``track_server``, and to what ``allow(host, port)`` of the
-    guard names, while the test runs; a test that asks for it fails if anything tried.
+    guard names, while the test runs; a test that asks for it fails if anything tried. The backend
+    of ``--track-url`` may be reached, if there is one.
     """
     from fake_server.testing.guard import network_guard
+    from recorder.backend import Backend
 
-    with network_guard([(track_server.host, track_server.port)]) as guard:
+    allowed = [(track_server.host, track_server.port)]
+    if (url := request.config.stash[OPTIONS].url) is not None:
+        backend = Backend.parse(url)
+        allowed.append((backend.host, backend.port))
+    with network_guard(allowed) as guard:
         yield guard
     if guard.refused:
         tried = "\n".join(f"  {one}" for one in guard.refused)

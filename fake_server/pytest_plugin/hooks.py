@@ -7,11 +7,16 @@ from typing import Final
 
 import pytest
 
-from fake_server.pytest_plugin.watch import WATCH
+from fake_server.pytest_plugin.options import OPTIONS, add_options, read_options
+from fake_server.pytest_plugin.watch import RECORDED, WATCH
 
-__all__ = ["FAILURES_OPTION", "pytest_addoption", "pytest_configure", "pytest_runtest_call"]
-
-FAILURES_OPTION: Final = "track_failures"
+__all__ = [
+    "pytest_addoption",
+    "pytest_configure",
+    "pytest_report_header",
+    "pytest_runtest_call",
+    "pytest_terminal_summary",
+]
 
 _MARK: Final = (
     "track(recording, playback, speed, at_end, pings, paused, rebase, faults, fault_seed, rules,"
@@ -22,19 +27,23 @@ _MARK: Final = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of the plugin."""
-    group = parser.getgroup("track", "contract tests against a fake Track server")
-    group.addoption(
-        "--track-failures",
-        dest=FAILURES_OPTION,
-        metavar="DIR",
-        default="track-failures",
-        help="Where the sessions of failed tests are kept as recordings [track-failures].",
-    )
+    add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the mark known."""
+    """Make the mark known; read the options. Raises pytest.UsageError."""
     config.addinivalue_line("markers", _MARK)
+    config.stash[OPTIONS] = read_options(config)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Which mode it is, if not the usual one."""
+    options = config.stash[OPTIONS]
+    if options.mode == "replay":
+        return None
+    backend = "" if options.url is None else f", backend {options.url}"
+    why = "; CI is set, nothing is recorded" if not options.may_record else ""
+    return f"track: mode {options.mode}{backend}{why}"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -44,10 +53,26 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """
     try:
         result = yield
-    except BaseException:
+    except BaseException as error:
         if (watch := item.stash.get(WATCH, None)) is not None:
-            watch.test_failed(item)
+            watch.test_raised(item, error)
         raise
     if (watch := item.stash.get(WATCH, None)) is not None:
-        watch.judge(item)
+        watch.judge()
     return result
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was recorded, to be looked at and committed."""
+    told = [
+        str(value)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "teardown"
+        for name, value in report.user_properties
+        if name == RECORDED
+    ]
+    if told:
+        terminalreporter.section("track recordings")
+        for line in sorted(told):
+            terminalreporter.line(line)

@@ -9,8 +9,6 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
-from recorder.sink import wall_clock_ns
-
 __all__ = [
     "MODES",
     "Action",
@@ -106,6 +104,9 @@ def age_days(started_at: str, now_ns: int) -> float | None:
     """How old a recording is whose header says ``started_at``; ``now_ns`` are nanoseconds since
     1970. None if ``started_at`` is no time. One that was made in the future is new: clocks differ.
     """
+    # Every run of pytest imports this module; few ask for an age.
+    from recorder.sink import wall_clock_ns
+
     try:
         started_ns = wall_clock_ns(started_at)
     except ValueError:

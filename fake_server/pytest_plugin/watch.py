@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,24 +11,33 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from fake_server.pytest_plugin.options import OPTIONS
+
 if TYPE_CHECKING:
     from fake_server.findings import Finding
+    from fake_server.pytest_plugin.backing import Outcome
     from fake_server.testing import Settings, TrackServer
 
-__all__ = ["WATCH", "Watch", "watching"]
+__all__ = ["RECORDED", "WATCH", "Watch", "watching"]
+
+RECORDED: Final = "track recordings"
+"""The user property of a test that says what was recorded of it."""
 
 _NO_NAME: Final = re.compile(r"[^\w.\-=]+")
 _LONGEST: Final = 120
 
 
 class Watch:
-    """What is known of one test and its server."""
+    """What is known of one test and its server; ``why`` says what it is run against, if that is not
+    a fake.
+    """
 
-    def __init__(self, request: pytest.FixtureRequest, server: TrackServer) -> None:
-        self.failed = False
+    def __init__(
+        self, request: pytest.FixtureRequest, server: TrackServer, outcome: Outcome, why: str
+    ) -> None:
         self._server = server
-        self._told: set[str] = set()
-        self._kept = _kept_path(request)
+        self._outcome = outcome
+        self._why = why
         # Who opens a socket in a fixture of its own closes it when that is taken down.
         definitions = request._fixturemanager
         self._sockets_may_stay = any(
@@ -37,34 +45,34 @@ class Watch:
             for name in request.fixturenames
             for definition in definitions.getfixturedefs(name, request.node) or ()
         )
+        self._was_through = False
 
-    @property
-    def kept(self) -> Path:
-        """Where the session lies once the test has failed."""
-        return self._kept
-
-    def test_failed(self, item: pytest.Item) -> None:
+    def test_raised(self, item: pytest.Item, error: BaseException) -> None:
         """The test's function raised: its report tells what the server saw."""
-        self.failed = True
+        if isinstance(error, pytest.skip.Exception):
+            return
+        self._outcome.failed = True
         lines = self._words(self._server.findings(open_sockets=False))
         item.add_report_section("call", "track server", "\n".join(lines))
 
-    def judge(self, item: pytest.Item) -> None:
+    def judge(self) -> None:
         """The test's function is through: fail it if something is wrong."""
         self._fail_for(self._server.findings(open_sockets=not self._sockets_may_stay))
+        self._was_through = True
 
     def judge_end(self) -> None:
         """Everything else of the test is taken down: the same for what came since."""
-        if not self.failed:
+        if not self._outcome.failed:
             self._fail_for(self._server.findings())
+            self._outcome.passed = self._was_through
 
     def _fail_for(self, found: list[Finding]) -> None:
         unawaited = [waited for waited in self._server.waits if not waited.is_awaited]
         if unawaited:
-            self.failed = True
+            self._outcome.failed = True
             pytest.fail(f"{unawaited[0]!r}: write `await` before it", pytrace=False)
         if found:
-            self.failed = True
+            self._outcome.failed = True
             pytest.fail("\n".join(self._words(found)), pytrace=False)
 
     def _words(self, found: list[Finding]) -> list[str]:
@@ -74,9 +82,11 @@ class Watch:
         last = self._server.last_frames()
         if last:
             lines += ["", "the last frames:", *last]
-        here = Path.cwd()
-        kept = self._kept.relative_to(here) if self._kept.is_relative_to(here) else self._kept
-        return [*lines, "", f"the session is kept: track-replayer conform {kept}"]
+        if self._why:
+            lines += ["", f"it ran against the backend: {self._why}"]
+        here, kept = Path.cwd(), self._outcome.kept
+        shown = kept.relative_to(here) if kept.is_relative_to(here) else kept
+        return [*lines, "", f"the session is kept: track-replayer conform {shown}"]
 
 
 WATCH: Final = pytest.StashKey[Watch]()
@@ -84,26 +94,25 @@ WATCH: Final = pytest.StashKey[Watch]()
 
 @contextlib.contextmanager
 def watching(request: pytest.FixtureRequest, settings: Settings) -> Iterator[TrackServer]:
-    """Run the server of one test; at the end its recording is kept if the test failed."""
-    from fake_server.testing import run_track_server
+    """Run what stands behind the server of one test, and tell it what became of the test."""
+    from fake_server.pytest_plugin.backing import Outcome, backing_of
 
+    def recorded(words: str) -> None:
+        request.node.user_properties.append((RECORDED, words))
+
+    outcome = Outcome(_kept_path(request), recorded)
     with tempfile.TemporaryDirectory(prefix="track-") as folder:
-        recorded = Path(folder) / "session.track.jsonl"
-        watch: Watch | None = None
-        try:
-            with run_track_server(settings, record_to=recorded, check=False) as server:
-                watch = Watch(request, server)
-                request.node.stash[WATCH] = watch
-                yield server
-                watch.judge_end()
-        finally:
-            if watch is not None and watch.failed:
-                watch.kept.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(recorded, watch.kept)
+        backing, decision = backing_of(request, settings, Path(folder))
+        why = "" if decision.action == "replay" else decision.why
+        with backing(outcome) as server:
+            watch = Watch(request, server, outcome, why)
+            request.node.stash[WATCH] = watch
+            yield server
+            watch.judge_end()
 
 
 def _kept_path(request: pytest.FixtureRequest) -> Path:
-    folder: Path = request.config.rootpath / request.config.getoption("track_failures")
     *where, name = request.node.nodeid.replace("::", "/").split("/", 1)
     parts = [_NO_NAME.sub("-", part)[:_LONGEST] for part in [*where, *name.split("/")]]
+    folder = request.config.stash[OPTIONS].failures
     return folder.joinpath(*parts[:-1], f"{parts[-1]}.track.jsonl")

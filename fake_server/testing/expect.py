@@ -13,8 +13,7 @@ from typing import Any, Final, Protocol
 import trio
 
 from fake_server.expectations import Expectation, ExpectationFailed
-from fake_server.journal import Doing
-from fake_server.server import FakeServer
+from fake_server.journal import Doing, Journal
 from fake_server.testing.loops import Waited
 
 __all__ = ["WITHIN_S", "Expect", "until"]
@@ -30,16 +29,20 @@ class _Wait(Protocol):
     def __call__(self, words: str, do: Callable[[], Awaitable[Any]]) -> Waited[Any]: ...
 
 
+class _Fulfil(Protocol):
+    def __call__(self, expectation: Expectation, *, within_s: float) -> Awaitable[Doing]: ...
+
+
 class Expect:
     """What a client may be expected to do; every method gives the
     :class:`~fake_server.journal.Doing`, and fails with ExpectationFailed, an AssertionError, where
     it does not come ``within_s`` seconds.
 
-    ``fake`` is the server, ``wait`` awaits something in its loop.
+    ``fulfil`` waits for an expectation in the server's loop, ``wait`` awaits something there.
     """
 
-    def __init__(self, fake: FakeServer, wait: _Wait) -> None:
-        self._fake = fake
+    def __init__(self, fulfil: _Fulfil, wait: _Wait) -> None:
+        self._fulfil = fulfil
         self._wait = wait
 
     def login(self, *, within_s: float = WITHIN_S) -> Waited[Doing]:
@@ -89,23 +92,23 @@ class Expect:
     def _expect(self, what: str, within_s: float, **values: Any) -> Waited[Doing]:
         given = {name: value for name, value in values.items() if value not in (None, "")}
         expectation = Expectation.of(what, **given)
-        do = functools.partial(self._fake.control.expect, expectation, within_s=within_s)
+        do = functools.partial(self._fulfil, expectation, within_s=within_s)
         return self._wait(f"expect.{what}()", do)
 
 
 async def until(
-    fake: FakeServer, holds: Callable[[], object], words: str, within_s: float
+    journal: Journal, holds: Callable[[], object], words: str, within_s: float
 ) -> object:
     """Wait until ``holds`` gives something true, and give that; it is asked whenever a client has
     done something. Raises ExpectationFailed.
     """
     with trio.move_on_after(within_s):
         while not (found := holds()):
-            await fake.journal.changed()
+            await journal.changed()
         return found
     if found := holds():
         return found
-    last = [f"  {fake.journal.words(doing)}" for doing in list(fake.journal.kept)[-5:]]
+    last = [f"  {journal.words(doing)}" for doing in list(journal.kept)[-5:]]
     did = "\n".join(
         ["the last that the client did:", *last] if last else ["the client did nothing"]
     )

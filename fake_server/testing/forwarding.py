@@ -14,7 +14,8 @@ import trio
 from fake_server.exchange import Answer, HttpRequest
 from recorder.backend import SESSION_PATH
 from recorder.credentials import Credentials
-from recorder.errors import LoginRefused, Unreachable
+from recorder.errors import Unreachable
+from recorder.login import check_login, login_form
 from recorder.sink import wall_clock_text
 from replayer.editing.heading import edited_header
 from replayer.editing.merging import Merging
@@ -82,13 +83,8 @@ class Forwarder:
         )
 
     async def _log_in(self) -> None:
-        form = {"email": self._credentials.email, "password": self._credentials.password}
-        response = await self._client.post(SESSION_PATH, data=form)
-        if response.status_code != 200:
-            raise LoginRefused(
-                f"the backend refused the login with {response.status_code}: check the email and "
-                "the password"
-            )
+        response = await self._client.post(SESSION_PATH, data=login_form(self._credentials))
+        check_login("the backend", self._client, response)
         self._is_logged_in = True
 
 

@@ -79,7 +79,7 @@ async def open_track_server(
     settings = Settings.of(**values) if settings is None else settings
     raised: BaseException | None = None
     async with contextlib.AsyncExitStack() as stack:
-        fake, recording = await stack.enter_async_context(watched(settings, None, _ADDRESS))
+        fake, _ = await stack.enter_async_context(watched(settings, None, _ADDRESS))
         if nursery is None:
             nursery = await stack.enter_async_context(trio.open_nursery())
         scope = trio.CancelScope()
@@ -90,7 +90,12 @@ async def open_track_server(
                     await connections.start(fake.run)
                     server.append(
                         NativeTrackServer(
-                            connections, fake, settings, _ADDRESS, Here(), recording=recording
+                            connections,
+                            fake,
+                            settings,
+                            _ADDRESS,
+                            fake.accounts.credentials[0],
+                            Here(),
                         )
                     )
                     task_status.started()

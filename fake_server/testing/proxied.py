@@ -6,11 +6,11 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import trio
 
@@ -19,7 +19,7 @@ from recorder.destination import unfinished_path
 from recorder.dial import client_tls
 from recorder.errors import DiskFailed, the_one_of
 from recorder.listening import open_listeners
-from recorder.model import Header
+from recorder.model import AnyEntry, Header
 from recorder.proxy import Proxy
 from recorder.recording import Reader, Writer
 from recorder.redaction import Redactor
@@ -52,6 +52,7 @@ class Proxied:
         self._served = trio.Event()
         self._background = trio.CancelScope()
         self._closed = False
+        self._failed = False
         self._goes_to: Path | None = None
 
     def keep(self) -> None:
@@ -65,6 +66,18 @@ class Proxied:
         its own; its folder is made.
         """
         self._goes_to = path
+
+    def block_failed(self) -> None:
+        """Whoever uses the block has failed: as if an exception had come out of it."""
+        self._failed = True
+
+    def flush(self) -> None:
+        """Let readers of ``recorded_to`` see what passed. Raises DiskFailed."""
+        self._sink.flush()
+
+    def now_ns(self) -> int:
+        """The ``offset_ns`` of this moment."""
+        return self._sink.now_ns()
 
     async def finish(self) -> None:
         """Stop relaying and end the recording; what is open counts as stopped. Does nothing the
@@ -104,6 +117,7 @@ class Proxied:
     def _settle(self, *, failed: bool) -> None:
         """Put the recording where it was decided that it goes, or away. Raises DiskFailed."""
         try:
+            failed = failed or self._failed
             if self._goes_to is None or (failed and self._goes_to is self._final):
                 return
             self._goes_to.parent.mkdir(parents=True, exist_ok=True)
@@ -129,12 +143,14 @@ async def proxying(
     redact: Literal["secrets", "none"] = "secrets",
     passwords: Iterable[str] = (),
     ca_file: Path | None = None,
+    observe: Callable[[AnyEntry], None] | None = None,
 ) -> AsyncIterator[Proxied]:
     """A proxy on a free port of 127.0.0.1 before the backend at ``upstream_url``, in this trio run.
 
     What passes is recorded beside ``path``, redacted before it is written, and appears there at the
     end, whole, if :meth:`Proxied.keep` was called; else an old recording stays as it is.
     ``passwords`` are masked wherever they stand. ``ca_file`` (PEM) holds the authorities to trust.
+    ``observe`` is called with each entry, as it is before redaction; it must not raise.
 
     Raises ValueError on a URL that is none; OutputExists if there is such a file and not ``force``;
     CannotRead on the ``ca_file``; Unreachable if there is no port; DiskFailed once writing failed.
@@ -152,7 +168,7 @@ async def proxying(
     )
     own = Backend(tls=False, host=_HOST, port=listeners[0].socket.getsockname()[1])
     try:
-        sink = _sink(partial, redactor, upstream)
+        sink = _sink(partial, redactor, upstream, observe)
     except BaseException:
         for listener in listeners:
             listener.socket.close()
@@ -190,7 +206,29 @@ def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return group.exceptions[0] if len(group.exceptions) == 1 else group
 
 
-def _sink(path: Path, redactor: Redactor, upstream: Backend) -> Sink:
+class ObservedSink(Sink):
+    """A sink whose entries are shown to somebody as well, once they are safe."""
+
+    def __init__(
+        self, *arguments: Any, observe: Callable[[AnyEntry], None], **options: Any
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self._observe = observe
+
+    def write(self, entries: Iterable[AnyEntry]) -> None:
+        """Write them, and show them."""
+        seen = list(entries)
+        super().write(seen)
+        for entry in seen:
+            self._observe(entry)
+
+
+def _sink(
+    path: Path,
+    redactor: Redactor,
+    upstream: Backend,
+    observe: Callable[[AnyEntry], None] | None,
+) -> Sink:
     started_ns, started_wall_ns = time.monotonic_ns(), time.time_ns()
     header = Header(
         id=str(uuid.uuid4()),
@@ -204,4 +242,6 @@ def _sink(path: Path, redactor: Redactor, upstream: Backend) -> Sink:
     )
     # One that was left by a process of the same number is nobody's.
     writer = Writer.create(path, redactor.redact_header(header), force=True)
-    return Sink(writer, redactor, started_ns=started_ns)
+    if observe is None:
+        return Sink(writer, redactor, started_ns=started_ns)
+    return ObservedSink(writer, redactor, started_ns=started_ns, observe=observe)

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 import trio
 import trio.testing
 
+from fake_server.exchange import Answer, HttpRequest
 from fake_server.findings import Finding, findings, report
 from fake_server.server import FakeServer
 from fake_server.testing.loops import Elsewhere, Loop, Waited, running_library
 from fake_server.testing.settings import FaultLike, Settings, fault_of
+from fake_server.testing.thread import in_thread
+from fake_server.testing.values import ContractBroken, Login, OpenSocket
 from recorder.backend import Backend
 from recorder.credentials import Credentials
 from recorder.track.violations import Violation
 
 if TYPE_CHECKING:
-    from fake_server.journal import Doing
+    from fake_server.journal import Doing, Journal
     from fake_server.recording import ServerRecording
     from fake_server.testing.expect import Expect
 
-__all__ = ["ContractBroken", "Login", "OpenSocket", "TrackServer", "run_track_server"]
+__all__ = ["Adding", "TrackServer", "run_track_server"]
 
 __tracebackhide__ = True
 """A failing test shows its own lines, not these."""
@@ -35,50 +39,10 @@ T = TypeVar("T")
 
 _SETTLED_S: Final = 0.003
 """So long a server has nothing to do before it is judged: what clients sent is read by then."""
-
-_STARTS_S: Final = 30.0
-
-
-class ContractBroken(AssertionError):
-    """A client broke a rule, or something else is wrong that a test shall fail for. ``findings``
-    say what.
-    """
-
-    def __init__(self, text: str, found: Sequence[Finding]) -> None:
-        super().__init__(text)
-        self.findings = tuple(found)
-
-
-class Login(msgspec.Struct, frozen=True):
-    """A session that was begun. ``cookie`` is the value of a ``Cookie`` header. It does not show in
-    the repr.
-    """
-
-    cookie: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The header that a request needs."""
-        return {"Cookie": self.cookie}
-
-    def __repr__(self) -> str:
-        return "Login(cookie=…)"
-
-
-class OpenSocket(msgspec.Struct, frozen=True, kw_only=True):
-    """An open socket as it was when it was asked for. ``number`` counts sockets from 1, ``open_s``
-    is for how long it is open, ``position_s`` where its playback stands; ``unanswered`` are the
-    uuids of PINGs.
-    """
-
-    number: int
-    account: str
-    open_s: float
-    position_s: float
-    messages_sent: int
-    pings: int
-    pongs: int
-    unanswered: tuple[str, ...]
+Adding: TypeAlias = AbstractAsyncContextManager[Callable[[HttpRequest], Awaitable[Answer]]]
+"""Gives what answers requests that are neither computed nor recorded. It is entered in the server's
+trio run before the server, and left after it.
+"""
 
 
 class TrackServer:
@@ -95,21 +59,19 @@ class TrackServer:
 
     def __init__(
         self,
-        fake: FakeServer,
+        fake: FakeServer | None,
         settings: Settings,
         address: Backend,
+        account: Credentials,
         loop: Loop,
         *,
-        recording: ServerRecording | None = None,
+        flush: Callable[[], None] | None = None,
         recorded_to: Path | None = None,
     ) -> None:
-        account = fake.accounts.credentials[0]
-        self.fake = fake
-        """The server itself. Only from the loop that it runs in: see :meth:`call`."""
+        self._fake = fake
         self.settings = settings
         self.base_url = address.http_url
         self.ws_url = address.socket_url
-        self.admin_url = f"{address.http_url}/__admin"
         self.host, self.port = address.host, address.port
         self.email = account.email
         self.password = account.password
@@ -118,10 +80,22 @@ class TrackServer:
         self.waits: list[Waited[Any]] = []
         """All that was waited for."""
         self._loop = loop
-        self._recording = recording
+        self._flush = flush
 
     def __repr__(self) -> str:
         return f"<TrackServer at {self.base_url}>"
+
+    @property
+    def fake(self) -> FakeServer:
+        """The server itself. Only from the loop that it runs in: see :meth:`call`."""
+        if self._fake is None:
+            raise RuntimeError("there is no fake server here")
+        return self._fake
+
+    @property
+    def admin_url(self) -> str:
+        """Where the control API answers."""
+        return f"{self.base_url}/__admin"
 
     def call(self, do: Callable[[FakeServer], T]) -> T:
         """Call ``do`` with the server in its own loop; it must not wait."""
@@ -146,7 +120,7 @@ class TrackServer:
     @property
     def doings(self) -> list[Doing]:
         """What clients did, in order; the latest 10 000."""
-        return self.call(lambda fake: list(fake.journal.kept))
+        return self._loop.call(lambda: list(self._journal.kept))
 
     @property
     def requests(self) -> list[Doing]:
@@ -157,12 +131,11 @@ class TrackServer:
         """The last messages and HTTP exchanges, a line each, as ``track-replayer show`` has them;
         without secrets. Empty if nothing is recorded.
         """
-        if self._recording is None or self.recorded_to is None:
+        if self._flush is None or self.recorded_to is None:
             return []
         from fake_server.testing.frames import last_frames
 
-        recording = self._recording
-        self._loop.call(recording.flush)
+        self._loop.call(self._flush)
         return last_frames(self.recorded_to, count)
 
     # Waiting
@@ -172,7 +145,7 @@ class TrackServer:
         """Waits for what a client does, and says what it did instead."""
         from fake_server.testing.expect import Expect
 
-        return Expect(self.fake, self.wait)
+        return Expect(self.fake.control.expect, self.wait)
 
     def wait_for(
         self, holds: Callable[[TrackServer], object], *, within_s: float = 2.0, what: str = ""
@@ -182,10 +155,15 @@ class TrackServer:
         """
         from fake_server.testing.expect import until
 
-        here = TrackServer(self.fake, self.settings, Backend.parse(self.base_url), _HERE)
+        here = copy.copy(self)
+        here._loop = _HERE
         words = what or getattr(holds, "__name__", "what was waited for")
-        wait = functools.partial(until, self.fake, lambda: holds(here), words, within_s)
+        wait = functools.partial(until, self._journal, lambda: holds(here), words, within_s)
         return self.wait(f"wait_for {words}", wait)
+
+    @property
+    def _journal(self) -> Journal:
+        return self.fake.journal
 
     def wait(self, words: str, do: Callable[[], Any]) -> Waited[Any]:
         """Await ``do`` in the server's loop."""
@@ -282,10 +260,16 @@ class TrackServer:
         """
         allow = self.settings.allow if open_sockets else (*self.settings.allow, "socket.left-open")
         if running_library() is None and isinstance(self._loop, Elsewhere):
-            self._loop.wait("the server", lambda: trio.testing.wait_all_tasks_blocked(_SETTLED_S))
-        return self.call(
-            lambda fake: findings(fake, require_all=self.settings.require_all, allow=allow)
-        )
+            settled = functools.partial(self._settled, open_sockets=open_sockets)
+            self._loop.wait("the server", settled)
+        return self._loop.call(lambda: self._found(allow))
+
+    async def _settled(self, *, open_sockets: bool) -> None:
+        """Wait until what clients did is known. Whether ``open_sockets`` matter."""
+        await trio.testing.wait_all_tasks_blocked(_SETTLED_S)
+
+    def _found(self, allow: Sequence[str]) -> list[Finding]:
+        return findings(self.fake, require_all=self.settings.require_all, allow=allow)
 
     def check(self) -> None:
         """Raise ContractBroken if there are :meth:`findings`."""
@@ -311,121 +295,85 @@ def run_track_server(
     *,
     record_to: Path | None = None,
     check: bool = True,
+    adding: Adding | None = None,
     **values: Any,
 ) -> Iterator[TrackServer]:
     """Run a server in a thread of its own, on a free port of this machine, until the block ends.
 
     ``values`` are those of :meth:`Settings.of`, if no ``settings`` are given. ``record_to``: what
     clients do is recorded there, without secrets. ``check``: at the end of a block that raised
-    nothing, raise ContractBroken if something is wrong.
+    nothing, raise ContractBroken if something is wrong. ``adding`` gives what answers requests that
+    are neither computed nor recorded.
 
-    Raises what reading the files of the settings raises.
+    Raises what reading the files of the settings raises, and what ``adding`` does.
     """
     settings = Settings.of(**values) if settings is None else settings
-    thread = _Thread(settings, record_to)
-    server = thread.start()
-    try:
+    with in_thread(functools.partial(_opened, settings, record_to, adding)) as server:
         yield server
         if check:
             server.check()
-    finally:
-        thread.stop()
 
 
-class _Thread:
-    """The thread of one server."""
-
-    def __init__(self, settings: Settings, record_to: Path | None) -> None:
-        self._settings = settings
-        self._record_to = record_to
-        self._started = threading.Event()
-        self._server: TrackServer | None = None
-        self._loop: Elsewhere | None = None
-        self._stop: Callable[[], None] = lambda: None
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="track-server", daemon=True)
-
-    def start(self) -> TrackServer:
-        self._thread.start()
-        self._started.wait(_STARTS_S)
-        if self._server is None:
-            self._thread.join(_STARTS_S)
-            raise self._failure or RuntimeError("the track server did not start")
-        return self._server
-
-    def stop(self) -> None:
-        with contextlib.suppress(trio.RunFinishedError):
-            self._stop()
-        self._thread.join(_STARTS_S)
-        if self._failure is not None:
-            raise self._failure
-        if self._thread.is_alive():
-            raise RuntimeError(f"the track server did not stop within {_STARTS_S:.0f} s")
-
-    def _run(self) -> None:
-        try:
-            trio.run(self._serve)
-        except BaseException as error:  # noqa: BLE001 - it is raised where the server was started
-            self._failure = error
-        finally:
-            why = self._failure or RuntimeError("the track server has ended")
-            if self._loop is not None:
-                self._loop.ended(why)
-            self._started.set()
-
-    async def _serve(self) -> None:
-        async with contextlib.AsyncExitStack() as stack:
-            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-            for listener in listeners:
-                await stack.enter_async_context(listener)
-            host, port = listeners[0].socket.getsockname()[:2]
-            address = Backend(tls=False, host=host, port=port)
-            fake, recording = await stack.enter_async_context(
-                watched(self._settings, self._record_to, address)
-            )
-            nursery = await stack.enter_async_context(trio.open_nursery())
-            await nursery.start(fake.run)
-            await nursery.start(trio.serve_listeners, fake.handle, listeners)
-            stopped = trio.Event()
-            token = trio.lowlevel.current_trio_token()
-            self._stop = lambda: token.run_sync_soon(stopped.set)
-            self._loop = Elsewhere(token, nursery)
-            self._server = TrackServer(
-                fake,
-                self._settings,
-                address,
-                self._loop,
-                recording=recording,
-                recorded_to=self._record_to,
-            )
-            self._started.set()
-            await stopped.wait()
-            await fake.stop()
-            nursery.cancel_scope.cancel()
+@contextlib.asynccontextmanager
+async def _opened(
+    settings: Settings, record_to: Path | None, adding: Adding | None, loop: Loop
+) -> AsyncIterator[TrackServer]:
+    """A server that listens, in this trio run; its sockets are closed with 1001 at the end."""
+    async with contextlib.AsyncExitStack() as stack:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        for listener in listeners:
+            await stack.enter_async_context(listener)
+        host, port = listeners[0].socket.getsockname()[:2]
+        address = Backend(tls=False, host=host, port=port)
+        fake, recording = await stack.enter_async_context(
+            watched(settings, record_to, address, adding)
+        )
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        await nursery.start(fake.run)
+        await nursery.start(trio.serve_listeners, fake.handle, listeners)
+        yield TrackServer(
+            fake,
+            settings,
+            address,
+            fake.accounts.credentials[0],
+            loop,
+            flush=None if recording is None else recording.flush,
+            recorded_to=record_to,
+        )
+        await fake.stop()
+        nursery.cancel_scope.cancel()
 
 
 @contextlib.asynccontextmanager
 async def watched(
-    settings: Settings, record_to: Path | None, address: Backend
+    settings: Settings,
+    record_to: Path | None,
+    address: Backend,
+    adding: Adding | None = None,
 ) -> AsyncIterator[tuple[FakeServer, ServerRecording | None]]:
-    """A server made of settings, and what records it; the recording is ended with the block."""
+    """A server made of settings, and what records it; both ``adding`` and the recording are ended
+    with the block.
+    """
     source = settings.source()
     accounts = settings.accounts()
-    recording = _recording(record_to, accounts.credentials, address) if record_to else None
-    fake = FakeServer(
-        source,
-        accounts=accounts,
-        rules=settings.rules,
-        playback=settings.playback_settings(),
-        faults=settings.faults,
-        fault_seed=settings.fault_seed,
-        tap=None if recording is None else lambda stream, _: recording.tap(stream),
-    )
-    try:
-        yield fake, recording
-    finally:
+    async with contextlib.AsyncExitStack() as stack:
+        forward = None if adding is None else await stack.enter_async_context(adding)
+        recording = _recording(record_to, accounts.credentials, address) if record_to else None
         if recording is not None:
-            recording.close()
+            stack.callback(recording.close)
+        yield (
+            FakeServer(
+                source,
+                accounts=accounts,
+                rules=settings.rules,
+                playback=settings.playback_settings(),
+                faults=settings.faults,
+                fault_seed=settings.fault_seed,
+                tap=None if recording is None else lambda stream, _: recording.tap(stream),
+                forward=forward,
+            ),
+            recording,
+        )
 
 
 def _recording(path: Path, accounts: Sequence[Credentials], address: Backend) -> ServerRecording:

@@ -32,6 +32,7 @@ from recorder.exits import Exit
 from recorder.model import Closed, Open, Request
 from recorder.recording import Reader
 from recorder.track.violations import RULES, Violation
+from tests import processes
 from tests.fake_server.command_lines import Ended, ended, options, served_here
 from tests.fake_server.support import (
     DEVICES,
@@ -43,7 +44,6 @@ from tests.fake_server.support import (
     upgrade,
     write,
 )
-from tests.processes import clean_environment
 from tests.profiles import examples
 from tests.programs import BIN
 
@@ -98,22 +98,8 @@ class Server:
 
 @contextmanager
 def serving(*arguments: object) -> Iterator[Server]:
-    process = subprocess.Popen(
-        [str(BIN / "track-fake-server"), "serve", "--port", "0", *map(str, arguments)],
-        env=clean_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        assert url, process.communicate(timeout=20)[1]
+    with processes.serving(*arguments) as (process, url):
         yield Server(process, url)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate(timeout=20)
 
 
 @pytest.fixture
@@ -523,7 +509,7 @@ def test_a_disk_that_is_full_ends_the_server_with_74(tmp_path: Path) -> None:
     process = subprocess.Popen(
         ["bash", "-c", full, str(BIN / "track-fake-server")],
         cwd=tmp_path,
-        env=clean_environment(),
+        env=processes.clean_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -648,8 +634,8 @@ def test_a_bad_file_is_65_and_shows_no_secret(
 def test_a_recording_with_nothing_to_play_is_65(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    silent = write(tmp_path / "silent.track.jsonl", exchange("/api/devices", b"[]"))
-    assert_one_line(serve(capsys, silent), Exit.BAD_DATA, "silent.track.jsonl")
+    silent = write(tmp_path / "silent.track.jsonl", [])
+    assert_one_line(serve(capsys, "--port", "0", silent), Exit.BAD_DATA, "silent.track.jsonl")
 
 
 @pytest.mark.parametrize(

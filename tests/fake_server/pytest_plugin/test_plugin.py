@@ -6,37 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fake_server.pytest_plugin.inner import kept, run
 from tests.fake_server.support import DEVICES, POSITION, exchange, said, upgrade, write
-
-CLIENT = """
-import urllib.error
-import urllib.request
-
-import pytest
-from websockets.sync.client import connect
-
-
-def open_socket(server, cookie=None):
-    return connect(server.ws_url, additional_headers={"Cookie": cookie or server.login().cookie})
-
-
-def get(server, path, cookie=None):
-    headers = {"Cookie": cookie or server.login().cookie}
-    request = urllib.request.Request(server.base_url + path, headers=headers)
-    with urllib.request.urlopen(request) as answer:
-        return answer.read()
-"""
-
-
-def run(pytester: pytest.Pytester, body: str, *arguments: str) -> pytest.RunResult:
-    """Run a test file of these tests, in a process of its own."""
-    pytester.makepyfile(test_it=CLIENT + body)
-    return pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider", *arguments)
-
-
-def kept(pytester: pytest.Pytester) -> list[str]:
-    folder = pytester.path / "track-failures"
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.jsonl"))
 
 
 def test_a_client_that_keeps_the_rules_passes_and_nothing_is_kept(

@@ -15,6 +15,7 @@ from recorder.recording import Reader
 from replayer.playing.script import load_script
 from tests.fake_server.support import DEVICES, exchange, said, upgrade, write
 from tests.fake_server.testing.test_proxied import GROUPS, WHO, backend
+from tests.recorder.scripted import SET_COOKIE, answer, saying, scripted
 
 ASKED = HttpRequest(method="GET", target="/api/groups", headers=(("cookie", "JSESSIONID=ours"),))
 
@@ -56,9 +57,23 @@ async def test_a_login_that_the_backend_refuses_is_told_without_the_password(
 ) -> None:
     wrong = Credentials(WHO.email, "not this one")
     async with backend(tmp_path) as (url, _), Forwarder(url, wrong) as forwarder:
-        with pytest.raises(LoginRefused, match="refused the login with 4") as caught:
+        with pytest.raises(LoginRefused, match="refused the login: 401; check the email") as caught:
             await forwarder.ask(ASKED)
     assert wrong.password not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (answer("500 Oh", SET_COOKIE), "the backend refused the login: 500; is this a Track"),
+        (answer("200 OK", body=b"<html>"), "the backend answered 200 but set no cookie for /api/s"),
+    ],
+)
+async def test_what_is_no_track_backend_is_told_at_the_login(said: bytes, told: str) -> None:
+    async with scripted(login=saying(said)) as server, Forwarder(server.url, WHO) as forwarder:
+        with pytest.raises(LoginRefused, match=told):
+            await forwarder.ask(ASKED)
+    assert len(server.requests) == 1
 
 
 async def test_a_backend_that_is_not_there_is_told() -> None:

@@ -11,7 +11,7 @@ from trio_websocket import ConnectionClosed
 
 from fake_server.expectations import ExpectationFailed
 from fake_server.testing import open_track_server
-from fake_server.testing.server import ContractBroken
+from fake_server.testing.values import ContractBroken
 from recorder.track.kinds import ping_uuids
 
 

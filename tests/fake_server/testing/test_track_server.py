@@ -6,17 +6,21 @@ import asyncio
 import json
 import urllib.error
 import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 import websockets
 from trio_websocket import open_websocket_url
 from websockets.sync.client import ClientConnection, connect
 
+from fake_server.exchange import Answer, HttpRequest
 from fake_server.expectations import ExpectationFailed
 from fake_server.testing import Settings, TrackServer, run_track_server
-from fake_server.testing.server import ContractBroken
+from fake_server.testing.values import ContractBroken
 from recorder.track.kinds import ping_uuids
 from tests.fake_server.support import DEVICES, POSITION, said, upgrade, write
 
@@ -178,3 +182,42 @@ def test_a_cookie_does_not_show() -> None:
 def test_settings_that_cannot_be_are_refused(values: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Settings.of(**values)
+
+
+async def test_a_wait_that_goes_on_when_the_block_ends_does_not_hang_it() -> None:
+    with run_track_server() as server:
+        waited = server.expect.pong(within_s=3600)
+    with pytest.raises(RuntimeError, match="the track server has ended"):
+        await waited
+
+
+def test_what_adding_gives_answers_what_nobody_knows() -> None:
+    steps: list[str] = []
+
+    @asynccontextmanager
+    async def adding() -> AsyncIterator[Callable[[HttpRequest], Awaitable[Answer]]]:
+        async def answer(request: HttpRequest) -> Answer:
+            steps.append(request.target)
+            return Answer(200, b"added")
+
+        yield answer
+        await trio.lowlevel.checkpoint()
+        steps.append("left")
+
+    with run_track_server(adding=adding()) as server:
+        url = f"{server.base_url}/api/unheard-of"
+        with urllib.request.urlopen(
+            urllib.request.Request(url, headers=server.login().headers)
+        ) as it:
+            assert it.read() == b"added"
+    assert steps == ["/api/unheard-of", "left"]
+
+
+def test_what_adding_raises_is_raised_where_the_server_is_started() -> None:
+    @asynccontextmanager
+    async def adding() -> AsyncIterator[Any]:
+        raise LookupError("no backend")
+        yield
+
+    with pytest.raises(LookupError, match="no backend"), run_track_server(adding=adding()):
+        pass

@@ -1,0 +1,337 @@
+"""`--track-mode`: the same test is recorded against a backend and replayed anywhere. The backend is
+a fake, which is as good as a real one to a proxy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fake_server.testing import TrackServer, run_track_server
+from recorder.recording import Reader
+from replayer.playing.script import load_script
+from tests.fake_server.pytest_plugin.inner import kept, run
+from tests.fake_server.support import DEVICES, POSITION, exchange, said, upgrade, write
+
+EMAIL = "someone@example.com"
+PASSWORD = "correct horse battery"
+HARBOURS = b'[{"id":4,"name":"harbour"}]'
+
+GOOD = """
+@pytest.mark.track(recording=True)
+def test_good(track_server):
+    cookie = track_server.login().cookie
+    assert b"harbour" in get(track_server, "/api/harbours", cookie)
+    with open_socket(track_server, cookie) as socket:
+        while "positions" not in socket.recv():
+            pass
+    track_server.expect.request("GET", "/api/harbours")
+    track_server.expect.socket()
+"""
+OWN = "recordings/test_it/test_good.track.jsonl"
+
+
+@pytest.fixture
+def backend(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[TrackServer]:
+    """A backend, and who may log in there in the variables."""
+    folder = tmp_path_factory.mktemp("backend")
+    users = folder / "users"
+    users.write_text(f"EMAIL={EMAIL}\nPASSWORD='{PASSWORD}'\n")
+    entries = [*exchange("/api/harbours", HARBOURS), *upgrade(), said(DEVICES), said(POSITION, 1)]
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TRACK_EMAIL", EMAIL)
+    monkeypatch.setenv("TRACK_PASSWORD", PASSWORD)
+    with run_track_server(
+        recording=write(folder / "all.track.jsonl", entries), user_file=users, check=False
+    ) as server:
+        yield server
+
+
+def old_recording(pytester: pytest.Pytester) -> Path:
+    """One that holds a socket and nothing else."""
+    path = pytester.path / OWN
+    path.parent.mkdir(parents=True)
+    return write(path, [*upgrade(), said(DEVICES), said(POSITION, 1)])
+
+
+def test_once_records_where_there_is_none_and_then_replays(
+    pytester: pytest.Pytester, backend: TrackServer
+) -> None:
+    result = run(pytester, GOOD, "--track-mode=once", f"--track-url={backend.base_url}")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*track recordings*", f"recorded {OWN}"])
+    own = pytester.path / OWN
+    with Reader(own) as reader:
+        assert (reader.header.mode, reader.header.upstream) == ("proxy", backend.base_url)
+        list(reader)
+        assert reader.complete
+    assert PASSWORD not in own.read_text()
+    was = own.read_bytes()
+    asked = len(backend.requests)
+    for mode in ("once", "replay"):
+        result = run(pytester, GOOD, f"--track-mode={mode}")
+        result.assert_outcomes(passed=1)
+        result.stdout.no_fnmatch_line("*track recordings*")
+    assert own.read_bytes() == was
+    assert len(backend.requests) == asked
+
+
+def test_all_replaces_a_recording(pytester: pytest.Pytester, backend: TrackServer) -> None:
+    own = old_recording(pytester)
+    assert load_script(own).answer("GET", "/api/harbours") is None
+    result = run(pytester, GOOD, "--track-mode=all", f"--track-url={backend.base_url}")
+    result.assert_outcomes(passed=1)
+    answer = load_script(own).answer("GET", "/api/harbours")
+    assert answer is not None
+    assert answer.body == HARBOURS
+
+
+def test_a_test_that_fails_leaves_the_old_recording_and_keeps_its_session(
+    pytester: pytest.Pytester, backend: TrackServer
+) -> None:
+    own = old_recording(pytester)
+    was = own.read_bytes()
+    result = run(
+        pytester,
+        GOOD + "    assert False, 'no'\n",
+        "--track-mode=all",
+        f"--track-url={backend.base_url}",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "the last frames:",
+            "it ran against the backend: mode all: recorded in any case",
+            "the session is kept: track-replayer conform *test_good.track.jsonl",
+        ]
+    )
+    assert own.read_bytes() == was
+    assert kept(pytester) == ["test_it.py/test_good.track.jsonl"]
+
+
+def test_a_rule_that_is_broken_at_the_backend_fails_the_test_and_records_nothing(
+    pytester: pytest.Pytester, backend: TrackServer
+) -> None:
+    result = run(
+        pytester,
+        """
+@pytest.mark.track(recording=True)
+def test_bad(track_server):
+    with open_socket(track_server) as socket:
+        socket.send("pong 1")
+""",
+        "--track-mode=once",
+        f"--track-url={backend.base_url}",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*pong.unsolicited*manual 3.3*", "*it ran against the backend*"])
+    assert not (pytester.path / "recordings").exists() or not list(
+        (pytester.path / "recordings").rglob("*.jsonl")
+    )
+
+
+def test_a_socket_that_is_left_open_at_the_backend_fails_the_test(
+    pytester: pytest.Pytester, backend: TrackServer
+) -> None:
+    result = run(
+        pytester,
+        """
+@pytest.mark.track(recording=True)
+def test_left(track_server, request):
+    socket = open_socket(track_server)
+    request.addfinalizer(socket.close)
+""",
+        "--track-mode=live",
+        f"--track-url={backend.base_url}",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*socket.left-open*"])
+
+
+def test_new_asks_the_backend_what_the_recording_lacks_and_adds_it(
+    pytester: pytest.Pytester, backend: TrackServer
+) -> None:
+    own = old_recording(pytester)
+    result = run(pytester, GOOD, "--track-mode=new", f"--track-url={backend.base_url}")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines([f"added to {OWN}: GET /api/harbours"])
+    script = load_script(own)
+    answer = script.answer("GET", "/api/harbours")
+    assert answer is not None
+    assert answer.body == HARBOURS
+    assert [cue.message for cue in script.cues(0)] == [DEVICES, POSITION]
+    was = own.read_bytes()
+    result = run(pytester, GOOD, "--track-mode=new", f"--track-url={backend.base_url}")
+    result.assert_outcomes(passed=1)
+    assert own.read_bytes() == was
+    run(pytester, GOOD).assert_outcomes(passed=1)
+
+
+def test_new_adds_nothing_where_the_test_fails(
+    pytester: pytest.Pytester, backend: TrackServer
+) -> None:
+    own = old_recording(pytester)
+    was = own.read_bytes()
+    result = run(
+        pytester,
+        GOOD + "    assert False\n",
+        "--track-mode=new",
+        f"--track-url={backend.base_url}",
+    )
+    result.assert_outcomes(failed=1)
+    assert own.read_bytes() == was
+
+
+def test_live_runs_against_the_backend_and_keeps_nothing(
+    pytester: pytest.Pytester, backend: TrackServer
+) -> None:
+    own = old_recording(pytester)
+    was = own.read_bytes()
+    result = run(pytester, GOOD, "--track-mode=live", f"--track-url={backend.base_url}")
+    result.assert_outcomes(passed=1)
+    assert own.read_bytes() == was
+    assert kept(pytester) == []
+    assert [one.path for one in backend.requests if one.path == "/api/harbours"]
+
+
+def test_only_a_test_with_a_recording_of_its_own_is_recorded(
+    pytester: pytest.Pytester, backend: TrackServer
+) -> None:
+    write(pytester.path / "some.track.jsonl", [*upgrade(), said(DEVICES)])
+    result = run(
+        pytester,
+        """
+def test_fleet(track_server):
+    assert track_server.push({"events": []}) == 0
+
+@pytest.mark.track(recording="some.track.jsonl")
+def test_given(track_server):
+    assert track_server.push({"events": []}) == 0
+
+@pytest.mark.track(recording=True)
+class TestAll:
+    @pytest.mark.track(recording=False)
+    def test_not_this(self, track_server):
+        assert track_server.push({"events": []}) == 0
+""",
+        "--track-mode=all",
+        f"--track-url={backend.base_url}",
+    )
+    result.assert_outcomes(passed=3)
+    assert backend.doings == []
+
+
+def test_what_only_a_fake_can_do_is_told(pytester: pytest.Pytester, backend: TrackServer) -> None:
+    result = run(
+        pytester,
+        """
+@pytest.mark.track(recording=True)
+def test_pushes(track_server):
+    track_server.push({"events": []})
+""",
+        "--track-mode=once",
+        f"--track-url={backend.base_url}",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*NeedsFake: push*"])
+
+
+def test_a_test_that_no_client_came_to_is_not_recorded(
+    pytester: pytest.Pytester, backend: TrackServer
+) -> None:
+    result = run(
+        pytester,
+        """
+@pytest.mark.track(recording=True)
+def test_idle(track_server):
+    pass
+
+@pytest.mark.track(recording=True)
+def test_skipped(track_server):
+    pytest.skip("not today")
+""",
+        "--track-mode=all",
+        f"--track-url={backend.base_url}",
+    )
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["not recorded: *test_idle.track.jsonl: no client came"])
+    assert not list(pytester.path.rglob("*.track.jsonl"))
+
+
+def test_a_recording_that_is_not_there_is_an_error_that_says_how_to_make_it(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(pytester, GOOD)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        [f"*{OWN}: there is none; record it with --track-mode=once --track-url=URL"]
+    )
+
+
+def test_in_ci_nothing_is_recorded_unless_it_is_told(
+    pytester: pytest.Pytester, backend: TrackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    options = ("--track-mode=once", f"--track-url={backend.base_url}")
+    result = run(pytester, GOOD, *options)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*CI is set, so that mode once does not record;*"])
+    assert backend.doings == []
+    result = run(pytester, GOOD, *options, "--track-record-in-ci")
+    result.assert_outcomes(passed=1)
+    assert (pytester.path / OWN).exists()
+
+
+def test_a_recording_that_is_too_old_fails_its_test_or_is_made_anew(
+    pytester: pytest.Pytester, backend: TrackServer
+) -> None:
+    own = old_recording(pytester)
+    result = run(pytester, GOOD, "--track-max-age=1h")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*old, the limit (--track-max-age) is 1.0 h*"])
+    result = run(
+        pytester,
+        GOOD,
+        "--track-max-age=1h",
+        "--track-mode=once",
+        f"--track-url={backend.base_url}",
+    )
+    result.assert_outcomes(passed=1)
+    assert load_script(own).answer("GET", "/api/harbours") is not None
+    run(pytester, GOOD, "--track-max-age=1h").assert_outcomes(passed=1)
+
+
+def test_without_credentials_a_test_is_not_recorded(
+    pytester: pytest.Pytester, backend: TrackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRACK_PASSWORD")
+    result = run(pytester, GOOD, "--track-mode=once", f"--track-url={backend.base_url}")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*set TRACK_EMAIL and TRACK_PASSWORD*"])
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--track-max-age=soon", "*--track-max-age: 'soon' is no age; expected a number and*"),
+        ("--track-url=ftp://x", "*--track-url: the scheme 'ftp' is none of*"),
+        ("--track-mode=some", "*--track-mode: invalid choice: 'some'*"),
+    ],
+)
+def test_an_option_that_cannot_be_is_told_at_once(
+    option: str, told: str, pytester: pytest.Pytester
+) -> None:
+    result = run(pytester, GOOD, option)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([told])
+
+
+def test_the_header_tells_the_mode(pytester: pytest.Pytester, backend: TrackServer) -> None:
+    nothing = "def test_nothing(): pass"
+    result = run(pytester, nothing, "-v", "--track-mode=new", f"--track-url={backend.base_url}")
+    result.stdout.fnmatch_lines([f"track: mode new, backend {backend.base_url}"])
+    run(pytester, nothing, "-v").stdout.no_fnmatch_line("track: mode*")
