@@ -35,6 +35,11 @@ MAX_CLIENT_MESSAGE_BYTES: Final = 1024 * 1024
 _CLOSE_TIMEOUT_S: Final = 2.0
 """How long the server waits for the answer to its close frame before it ends TCP."""
 
+_HEAD_TIMEOUT_S: Final = 60.0
+"""How long the answer to a handshake may take."""
+
+_GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
+
 _KEEP_UP_TIMEOUT_S: Final = 5.0
 """How long playback without a pace of its own waits for one client."""
 
@@ -82,6 +87,7 @@ class Socket:
         "_close_sent",
         "_ended",
         "_got_close",
+        "_head",
         "_held",
         "_journal",
         "_outbox",
@@ -134,6 +140,7 @@ class Socket:
         self._outbox = Outbox(
             self._transport, start=self._start_drain, on_broken=self._scope.cancel
         )
+        self._head = b""
         self._close_sent = False
         self._got_close = False
         self._ended: trio.Event | None = None
@@ -145,11 +152,20 @@ class Socket:
 
     # Life
 
+    def begin(self, head: bytes) -> None:
+        """The answer to the handshake is still to be sent, which :meth:`run` does before anything
+        else. What is sent meanwhile waits for it; no fault touches it.
+        """
+        self._head = head
+        self._outbox.hold()
+
     async def run(self, early: bytes = b"") -> None:
         """Read until the connection ends. ``early`` is what came behind the handshake request
         already.
         """
         try:
+            if self._head:
+                await self._answer()
             with self._scope:
                 await self._read(early)
                 self._shut()
@@ -165,6 +181,14 @@ class Socket:
             self._violations.report(self.heartbeat.finish(now_ns()))
             self.note("ended")
             await trio.aclose_forcefully(self._transport.stream)
+
+    async def _answer(self) -> None:
+        head, self._head = self._head, b""
+        with trio.move_on_after(_HEAD_TIMEOUT_S), suppress(*_GONE):
+            await self._transport.stream.send_all(head)
+            self._outbox.release()
+            return
+        self._scope.cancel()
 
     def _start_drain(self, outbox: Outbox) -> None:
         self._around.start(outbox.drain)
@@ -183,7 +207,7 @@ class Socket:
                     return
             try:
                 data = await self._transport.read()
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
+            except _GONE:
                 return
             if not data:
                 return
@@ -350,7 +374,7 @@ class Socket:
             await self._outbox.flushed()
             stream = self._transport.stream
             if isinstance(stream, trio.abc.HalfCloseableStream):
-                with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                with suppress(*_GONE):
                     await stream.send_eof()
                 await self.ended()
         self._scope.cancel()

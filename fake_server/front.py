@@ -16,7 +16,7 @@ from fake_server.connection import now_ns
 from fake_server.exchange import Answer, HttpRequest, is_for_admin, reason_of, text_answer
 from fake_server.faults import FaultBoard
 from fake_server.faults.base import Refusal, Silence, WrongAccept
-from fake_server.handshake import Gate, Upgrade, switching
+from fake_server.handshake import Gate, Upgrade
 from fake_server.http1 import Http1, RequestTooLarge
 from fake_server.hub import Hub
 from fake_server.journal import Journal
@@ -79,7 +79,7 @@ class Front:
             opened = await self._serve_http(stream, connection, peer)
             if opened is not None:
                 upgrade, early = opened
-                await self._hub.serve(stream, upgrade.session, connection=connection, early=early)
+                await self._hub.serve(stream, upgrade, connection=connection, early=early)
             await _close(stream)
         except _GONE:
             pass
@@ -106,7 +106,7 @@ class Front:
             if request is None:
                 return None
             if request.path == SOCKET_PATH:
-                upgrade = await self._upgrade(stream, http, request)
+                upgrade = await self._upgrade(request)
                 if upgrade is None:
                     return None
                 if isinstance(upgrade, Upgrade):
@@ -169,11 +169,9 @@ class Front:
             nursery.cancel_scope.cancel()
         return answer
 
-    async def _upgrade(
-        self, stream: trio.abc.Stream, http: Http1, request: HttpRequest
-    ) -> Upgrade | Answer | None:
-        """The opening handshake: an upgrade that was granted and told, an answer that is to be
-        sent, or None where the connection is to end without one.
+    async def _upgrade(self, request: HttpRequest) -> Upgrade | Answer | None:
+        """The opening handshake: an upgrade that is granted, an answer that is to be sent, or None
+        where the connection is to end without one.
         """
         judged = self._gate.judge(request)
         if isinstance(judged, Answer):
@@ -190,9 +188,7 @@ class Front:
                 return None
             case WrongAccept():
                 accept = fault.accept
-        with trio.move_on_after(_REQUEST_TIMEOUT_S) as patience:
-            await stream.send_all(switching(accept))
-        return None if patience.cancelled_caught else msgspec.structs.replace(judged, accept=accept)
+        return msgspec.structs.replace(judged, accept=accept)
 
     def _age_s(self) -> float:
         """Since the server started."""

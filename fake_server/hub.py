@@ -20,6 +20,7 @@ from fake_server.connection import Socket, now_ns
 from fake_server.desk import SessionDesk
 from fake_server.faults import FaultBoard
 from fake_server.faults.carrier import FaultCarrier
+from fake_server.handshake import Upgrade, switching
 from fake_server.journal import Journal
 from fake_server.messages import text_frame, timeout_message
 from fake_server.pace import Pace
@@ -110,12 +111,15 @@ class Hub:
         return self.playback.state_for(session)
 
     async def serve(
-        self, stream: trio.abc.Stream, session: Session, *, connection: int, early: bytes = b""
+        self, stream: trio.abc.Stream, upgrade: Upgrade, *, connection: int, early: bytes = b""
     ) -> None:
-        """Play to one client until its socket ends. ``early`` is what it sent behind its handshake
-        already.
+        """Tell one client that it is upgraded, and play to it until its socket ends. ``early`` is
+        what it sent behind its handshake already.
+
+        Whoever sees the answer finds the socket here: nothing happens between the two.
         """
         self.accepted += 1
+        session = upgrade.session
         socket = Socket(
             stream,
             number=self.accepted,
@@ -126,6 +130,7 @@ class Hub:
         )
         self.sockets.append(socket)
         socket.note("socket")
+        socket.begin(switching(upgrade.accept))
         self._use_faults_on(socket)
         self._begin_timers(socket)
         if self.rules.session_timeout_shown == "open" and not self.playback.shows_timeout(socket):

@@ -85,6 +85,18 @@ class Outbox:
         self._queue(data)
         return True
 
+    def hold(self) -> None:
+        """Send nothing yet: what is offered waits for :meth:`release`."""
+        self._busy = True
+
+    def release(self) -> None:
+        """Send what waited, and everything from now on."""
+        self._busy = False
+        if self._chunks:
+            self._busy = True
+            self._start(self)
+        self._wake()
+
     def end(self, data: bytes) -> None:
         """Send the last frame, a close: nothing is sent behind it (RFC 6455 section 5.5.1)."""
         if not self._ended:

@@ -1,0 +1,27 @@
+"""The opening of a socket: from when on its client may rely on it."""
+
+from __future__ import annotations
+
+import trio
+import trio.testing
+
+from fake_server.fleet import Fleet
+from tests.fake_server.support import handshake, serving
+
+
+async def test_whoever_is_told_the_101_is_sent_what_is_pushed() -> None:
+    sent: list[int] = []
+    async with serving(Fleet()) as fake, trio.open_nursery() as nursery:
+        cookie = await fake.cookie()
+        ours, theirs = trio.testing.memory_stream_pair()
+        pass_on = theirs.send_stream.send_all_hook
+
+        async def tell() -> None:
+            await pass_on()
+            sent.append(fake.server.control.push(b'{"events":[]}'))
+            nursery.cancel_scope.cancel()
+
+        theirs.send_stream.send_all_hook = tell
+        nursery.start_soon(fake.server.handle, theirs)
+        await ours.send_all(handshake(cookie))
+    assert sent[0] == 1
