@@ -14,7 +14,7 @@ import pytest
 
 from fake_server.commands.run import run_command
 from tests.processes import run
-from tests.programs import BIN, NODE_MODULES, require, require_node
+from tests.programs import BIN, NODE_MODULES, find, require, require_node
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parents[2] / "docs" / "any-language.md"
@@ -56,7 +56,45 @@ def test_the_python_example_passes_and_fails_where_it_answers_no_ping(tmp_path: 
     assert "waited 0.1 s for a pong; " in errors
 
 
-# The page
+PYTEST = ["test_httpx_websockets.py", "test_aiohttp.py", "test_trio.py"]
+"""They are tests of this folder themselves, and so run anyway."""
+
+
+def test_the_examples_for_pytest_fail_where_they_answer_no_ping(pytester: pytest.Pytester) -> None:
+    for name in PYTEST:
+        script = (FOLDER / name).read_text()
+        mute = script.replace('"PING"', '"NONE"').replace("pong()", "pong(within_s=0.1)")
+        (pytester.path / name).write_text(mute)
+    # The plugin of schemathesis costs two seconds.
+    result = pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider", "-p", "no:schemathesis")
+    result.assert_outcomes(failed=len(PYTEST))
+    text = result.stdout.str()
+    assert text.count("ExpectationFailed: waited 0.1 s for a pong; ") >= len(PYTEST)
+
+
+@pytest.mark.parametrize(
+    ("mute", "code", "told"),
+    [(False, 0, "no findings"), (True, 1, "waited 0.1 s for a pong; ")],
+    ids=["good", "mute"],
+)
+def test_the_browser_page_passes_and_fails_where_it_answers_no_ping(
+    mute: bool, code: int, told: str, tmp_path: Path
+) -> None:
+    require("chromium", "chromedriver")
+    for name in ("page.html", "page.py"):
+        text = (FOLDER / name).read_text()
+        if mute:
+            text = text.replace('"PING"', '"NONE"').replace('"within_s": 5', '"within_s": 0.1')
+        (tmp_path / name).write_text(text)
+    # selenium downloads no driver.
+    selenium = {"SE_OFFLINE": "true", "SE_CHROMEDRIVER": find("chromedriver") or ""}
+    ended, _, errors = checked(
+        sys.executable, str(tmp_path / "page.py"), folder=tmp_path, **selenium
+    )
+    assert (ended, told in errors) == (code, True), errors
+
+
+# The page of the documentation
 
 
 def blocks(language: str) -> list[str]:
@@ -100,6 +138,8 @@ def test_the_snippets_for_ci_are_yaml_whose_commands_and_options_there_are() -> 
         assert {words[0] for words in commands} <= {"track-fake-server", "pip"}
 
 
-@pytest.mark.parametrize("name", ["contract.sh", "contract.mjs", "contract.py"])
+@pytest.mark.parametrize(
+    "name", ["contract.sh", "contract.mjs", "contract.py", *PYTEST, "page.html", "page.py"]
+)
 def test_the_page_links_to_each_example(name: str) -> None:
     assert f"(../tests/examples/any_language/{name})" in PAGE.read_text()
