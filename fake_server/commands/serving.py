@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import msgspec
 import trio
 
-from fake_server.accounts import DEMO_ACCOUNT
 from fake_server.commands.assembly import Parts
 from fake_server.commands.options import ServerOptions
 from fake_server.commands.telling import Telling, listed, plural
@@ -172,13 +171,11 @@ def _recording(parts: Parts, options: ServerOptions, address: Backend) -> Server
         return None
     from fake_server.recording import ServerRecording
 
-    # That of the demo account is no secret, and masked it would hide every "demo".
-    secret = [one.password for one in parts.credentials if one != DEMO_ACCOUNT]
     return ServerRecording.open(
         options.record,
         force=options.force,
         upstream_url=address.http_url,
-        passwords=secret,
+        passwords=[one.password for one in parts.credentials],
     )
 
 

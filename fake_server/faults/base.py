@@ -8,6 +8,7 @@ any of them can be combined. Who takes the steps is :mod:`fake_server.faults.car
 from __future__ import annotations
 
 import random
+from abc import abstractmethod
 from enum import IntEnum
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -157,9 +158,9 @@ class MessageFault(Fault, frozen=True, kw_only=True):
     stage: ClassVar[Stage]
     kinds: ClassVar[tuple[str, ...]] = ()
 
+    @abstractmethod
     def change(self, send: Send, place: Place) -> list[Step]:
         """What is done in place of ``send``."""
-        raise NotImplementedError
 
     def let_pass(self, send: Send, place: Place) -> list[Step]:
         """What is done for a frame that it does not strike: one of other kinds, or whose turn it is
@@ -177,25 +178,25 @@ class MessageFault(Fault, frozen=True, kw_only=True):
 class MomentFault(Fault, frozen=True, kw_only=True):
     """Happens to a socket at a moment: once, unless the schedule says more."""
 
+    @abstractmethod
     def strike(self, place: Place) -> list[Step]:
         """What is done then."""
-        raise NotImplementedError
 
 
 class HandshakeFault(Fault, frozen=True, kw_only=True):
     """Happens to a handshake that would have been answered 101."""
 
+    @abstractmethod
     def answer(self, place: Place) -> Refusal | WrongAccept | Silence:
         """What becomes of it."""
-        raise NotImplementedError
 
 
 class LoginFault(Fault, frozen=True, kw_only=True):
     """Happens to a login."""
 
+    @abstractmethod
     def wait_s(self, place: Place) -> float:
         """So many seconds its answer is late."""
-        raise NotImplementedError
 
 
 def frame_of(send: Send) -> Frame | None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from fake_server.faults.base import (
     HandshakeFault,
     LoginFault,
-    MomentFault,
     Place,
     Refusal,
     Silence,
@@ -52,9 +51,8 @@ class FaultBoard:
         number = self._next
         self._next += 1
         self._injections[number] = injection
-        limit = 1 if isinstance(injection.fault, MomentFault) else None
         if isinstance(injection.fault, HandshakeFault | LoginFault):
-            progress = Progress(injection.schedule, strikes=limit)
+            progress = Progress(injection.schedule, strikes=None)
             self._others[number] = progress, Place(self._rng(number, 0))
         self.on_change()
         return number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -49,9 +50,9 @@ class FieldFault(MessageFault, frozen=True, kw_only=True):
         if self.every < 1:
             raise ValueError(f"every = {self.every!r}: expected a count, 1 for all objects")
 
+    @abstractmethod
     def edits(self, text: bytes, found: JsonObject, name: str) -> list[Edit]:
         """What becomes of the field ``name`` of this object; empty leaves it alone."""
-        raise NotImplementedError
 
     def change(self, send: Send, place: Place) -> list[Step]:
         """The message with the field changed; the same message where there is none."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from unittest.mock import patch
 
 import click
@@ -20,6 +23,8 @@ from fake_server.commands.serving import Served, serving
 from recorder.console import run_command
 from tests.fake_server.support import Client, Http, handshake
 
+_GIVEN_UP_S: Final = 20.0
+
 
 class Ended(NamedTuple):
     """How a command ended."""
@@ -30,10 +35,16 @@ class Ended(NamedTuple):
 
 
 def ended(capsys: pytest.CaptureFixture[str], *arguments: object) -> Ended:
-    """Run a command that ends by itself."""
+    """Run a command that ends by itself. One that serves instead is stopped, as by Ctrl-C."""
     line = ["track-fake-server", *map(str, arguments)]
-    with patch.object(sys, "argv", line), pytest.raises(SystemExit) as exit_:
-        run_command(cli)
+    stop = threading.Timer(_GIVEN_UP_S, os.kill, (os.getpid(), signal.SIGINT))
+    stop.start()
+    try:
+        with patch.object(sys, "argv", line), pytest.raises(SystemExit) as exit_:
+            run_command(cli)
+    finally:
+        stop.cancel()
+        stop.join()
     return Ended(exit_.value.code, *capsys.readouterr())
 
 
