@@ -16,7 +16,6 @@ from typing import Final, Literal
 
 import msgspec
 
-from fake_server.accounts import DEMO_ACCOUNT
 from fake_server.connection import Socket, now_ns
 from fake_server.server import FakeServer
 from fake_server.violation_log import ViolationLog
@@ -176,8 +175,7 @@ def _allowed(patterns: Iterable[str]) -> set[str]:
 def _redactor(accounts: Iterable[Credentials]) -> Redactor:
     redactor = Redactor("secrets")
     for credentials in accounts:
-        if credentials != DEMO_ACCOUNT:
-            redactor.learn("password", credentials.password)
+        redactor.learn("password", credentials.password)
     return redactor
 
 

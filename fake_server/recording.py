@@ -5,9 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-import uuid
 from collections.abc import Callable, Iterable
-from importlib.metadata import version
 from typing import Literal
 
 import trio
@@ -15,10 +13,10 @@ import trio
 from fake_server.connection import MAX_CLIENT_MESSAGE_BYTES
 from recorder.connection_observer import ConnectionObserver
 from recorder.errors import DiskFailed
-from recorder.model import FrameEntry, Header, KnownEntry, Open
+from recorder.model import FrameEntry, KnownEntry, Open
 from recorder.recording import Writer
 from recorder.redaction import Redactor
-from recorder.sink import Sink, wall_clock_text
+from recorder.sink import Sink, live_header
 from recorder.tap import Direction, TapStream
 from recorder.transport import resets_at_close
 from recorder.wire.frames import Sender
@@ -68,17 +66,8 @@ class ServerRecording:
         for password in passwords:
             redactor.learn("password", password)
         started_ns, started_wall_ns = clock(), wall_clock()
-        header = Header(
-            id=str(uuid.uuid4()),
-            started_at=wall_clock_text(started_wall_ns),
-            tool=f"tracktape {version('tracktape')}",
-            mode="fake",
-            upstream=upstream_url,
-            fidelity="wire",
-            timing="measured",
-            redaction=redactor.header(),
-        )
-        writer = Writer.create(path, redactor.redact_header(header), force=force, clock=clock)
+        header = live_header("fake", upstream_url, redactor, started_wall_ns=started_wall_ns)
+        writer = Writer.create(path, header, force=force, clock=clock)
         return cls(
             Sink(writer, redactor, started_ns=started_ns, clock=clock, wall_clock=wall_clock)
         )

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 import trio
 
-from fake_server.accounts import DEMO_ACCOUNT, Accounts
+from fake_server.accounts import Accounts
 from fake_server.admin import Admin
 from fake_server.connection import now_ns
 from fake_server.control import Control
@@ -75,9 +75,7 @@ class FakeServer:
         self.accounts = accounts or Accounts()
         self.violations = ViolationLog(on_violation)
         self.journal = Journal(now_ns)
-        self.journal.learn_passwords(
-            one.password for one in self.accounts.credentials if one != DEMO_ACCOUNT
-        )
+        self.journal.learn_passwords(one.password for one in self.accounts.credentials)
         self.failures: list[str] = []
         self.last_frames = last_frames
         self._on_error = on_error or traceback.print_exception

@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +33,7 @@ from recorder.recording import (
     parts_to_resume,
 )
 from recorder.redaction.options import RedactionOptions
-from recorder.sink import Sink, wall_clock_ns, wall_clock_text
+from recorder.sink import Sink, live_header, wall_clock_ns, wall_clock_text
 
 __all__ = ["LiveRecording", "OutputOptions"]
 
@@ -269,18 +267,7 @@ def _begun(
 ) -> LiveRecording:
     started_ns, started_wall_ns = time.monotonic_ns(), time.time_ns()
     redactor = redaction.redactor()
-    header = redactor.redact_header(
-        Header(
-            id=str(uuid.uuid4()),
-            started_at=wall_clock_text(started_wall_ns),
-            tool=f"tracktape {version('tracktape')}",
-            mode=mode,
-            upstream=upstream,
-            fidelity="wire",
-            timing="measured",
-            redaction=redactor.header(),
-        )
-    )
+    header = live_header(mode, upstream, redactor, started_wall_ns=started_wall_ns)
 
     def recording(writer: EntryWriter, **more: Any) -> LiveRecording:
         sink = Sink(writer, redactor, started_ns=started_ns)

@@ -7,18 +7,20 @@ that nothing can reach a file without passing the redaction.
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Final
 
 import trio
 
 from recorder.errors import DiskFailed
-from recorder.model import AnyEntry, Clock, Note
+from recorder.model import AnyEntry, Clock, Header, Mode, Note
 from recorder.recording import EntryWriter, keep_durable
 from recorder.redaction import Redactor
 
-__all__ = ["CLOCK_ENTRY_EVERY_S", "Sink", "wall_clock_ns", "wall_clock_text"]
+__all__ = ["CLOCK_ENTRY_EVERY_S", "Sink", "live_header", "wall_clock_ns", "wall_clock_text"]
 
 CLOCK_ENTRY_EVERY_S: Final = 60.0
 """How often a recording notes the wall clock."""
@@ -44,6 +46,26 @@ def wall_clock_ns(text: str) -> int:
         raise ValueError(f"{text!r} is no time with nine digits of a second and Z")
     moment = datetime.strptime(seconds, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
     return round(moment.timestamp()) * 1_000_000_000 + int(digits)
+
+
+def live_header(
+    mode: Mode, upstream: str | None, redactor: Redactor, *, started_wall_ns: int
+) -> Header:
+    """The header of a recording that is made while things happen, as it is to be written: a new id,
+    begun at ``started_wall_ns`` (since 1970), redacted by ``redactor``.
+    """
+    return redactor.redact_header(
+        Header(
+            id=str(uuid.uuid4()),
+            started_at=wall_clock_text(started_wall_ns),
+            tool=f"tracktape {version('tracktape')}",
+            mode=mode,
+            upstream=upstream,
+            fidelity="wire",
+            timing="measured",
+            redaction=redactor.header(),
+        )
+    )
 
 
 class Sink:

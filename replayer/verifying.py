@@ -11,19 +11,17 @@ from __future__ import annotations
 
 import re
 import time
-import uuid
 from collections.abc import Iterable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from recorder.backend import API_PATH, SESSION_PATH, SOCKET_PATH, Backend
 from recorder.live_recording import LiveRecording, OutputOptions
-from recorder.model import AnyEntry, Body, Bytes, FrameEntry, Header, MessageEntry, Request
+from recorder.model import AnyEntry, Body, Bytes, FrameEntry, MessageEntry, Request
 from recorder.recording import EntryWriter, Writer
 from recorder.redaction.options import RedactionOptions
 from recorder.redaction.redactor import Redactor
-from recorder.sink import Sink, wall_clock_text
+from recorder.sink import Sink, live_header
 from recorder.track.kinds import parse_pong
 from recorder.wire.frames import Opcode
 from replayer.contract.model import Call, Contract
@@ -117,16 +115,7 @@ def visit_recording(path: Path, backend: Backend, lists: Iterable[str]) -> LiveR
     """
     started_ns, started_wall_ns = time.monotonic_ns(), time.time_ns()
     redactor = RedactionOptions("secrets").redactor()
-    header = Header(
-        id=str(uuid.uuid4()),
-        started_at=wall_clock_text(started_wall_ns),
-        tool=f"tracktape {version('tracktape')}",
-        mode="capture",
-        upstream=backend.http_url,
-        fidelity="wire",
-        timing="measured",
-        redaction=redactor.header(),
-    )
-    writer = Writer.create(path, redactor.redact_header(header))
+    header = live_header("capture", backend.http_url, redactor, started_wall_ns=started_wall_ns)
+    writer = Writer.create(path, header)
     sink = ReadOnlySink(writer, redactor, started_ns=started_ns, backend=backend, lists=lists)
     return LiveRecording(OutputOptions(path), sink, writer)

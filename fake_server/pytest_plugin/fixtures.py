@@ -47,6 +47,7 @@ def track_recording(request: pytest.FixtureRequest) -> Path | None:
 def track_settings(request: pytest.FixtureRequest, track_recording: Path | None) -> Settings:
     """What the server of this test is like: the values of its marks, the nearest first."""
     from fake_server.testing import Settings
+    from recorder.errors import RecorderError
 
     values: dict[str, object] = {}
     for mark in reversed(list(request.node.iter_markers("track"))):
@@ -61,7 +62,7 @@ def track_settings(request: pytest.FixtureRequest, track_recording: Path | None)
         values["recording"] = track_recording
     try:
         return Settings.of(folder=request.path.parent, **values)
-    except ValueError as error:
+    except (ValueError, RecorderError) as error:
         told = f"@pytest.mark.track of {request.node.name}: {error}"
         raise pytest.fail.Exception(told, pytrace=False) from None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,9 +21,6 @@ __all__ = ["RECORDED", "WATCH", "Watch", "watching"]
 
 RECORDED: Final = "track recordings"
 """The user property of a test that says what was recorded of it."""
-
-_NO_NAME: Final = re.compile(r"[^\w.\-=]+")
-_LONGEST: Final = 120
 
 
 class Watch:
@@ -94,25 +90,35 @@ WATCH: Final = pytest.StashKey[Watch]()
 
 @contextlib.contextmanager
 def watching(request: pytest.FixtureRequest, settings: Settings) -> Iterator[TrackServer]:
-    """Run what stands behind the server of one test, and tell it what became of the test."""
+    """Run what stands behind the server of one test, and tell it what became of the test. What is
+    wrong with files and backends fails the test in a sentence.
+    """
     from fake_server.pytest_plugin.backing import Outcome, backing_of
+    from recorder.errors import RecorderError
 
     def recorded(words: str) -> None:
         request.node.user_properties.append((RECORDED, words))
 
     outcome = Outcome(_kept_path(request), recorded)
-    with tempfile.TemporaryDirectory(prefix="track-") as folder:
-        backing, decision = backing_of(request, settings, Path(folder))
-        why = "" if decision.action == "replay" else decision.why
-        with backing(outcome) as server:
-            watch = Watch(request, server, outcome, why)
-            request.node.stash[WATCH] = watch
-            yield server
-            watch.judge_end()
+    try:
+        with tempfile.TemporaryDirectory(prefix="track-") as folder:
+            backing, decision = backing_of(request, settings, Path(folder))
+            why = "" if decision.action == "replay" else decision.why
+            with backing(outcome) as server:
+                watch = Watch(request, server, outcome, why)
+                request.node.stash[WATCH] = watch
+                yield server
+                watch.judge_end()
+    except RecorderError as error:
+        raise pytest.fail.Exception(f"track_server: {error}", pytrace=False) from None
 
 
 def _kept_path(request: pytest.FixtureRequest) -> Path:
-    *where, name = request.node.nodeid.replace("::", "/").split("/", 1)
-    parts = [_NO_NAME.sub("-", part)[:_LONGEST] for part in [*where, *name.split("/")]]
-    folder = request.config.stash[OPTIONS].failures
-    return folder.joinpath(*parts[:-1], f"{parts[-1]}.track.jsonl")
+    """Below the folder of failures and the test's file, named after the test as its recording is:
+    no two tests share it, and no parameter of a test leads elsewhere.
+    """
+    from fake_server.pytest_plugin.backing import own_recording
+
+    file = Path(request.node.nodeid.partition("::")[0])
+    where = [part for part in file.parts if part not in (file.anchor, "..")]
+    return request.config.stash[OPTIONS].failures.joinpath(*where, own_recording(request).name)

@@ -13,7 +13,6 @@ from urllib.parse import urlencode
 import msgspec
 import trio
 
-from fake_server.accounts import DEMO_ACCOUNT
 from fake_server.connection import now_ns
 from fake_server.expectations import Expectation, Expectations
 from fake_server.findings import Finding, findings_of, open_socket_words
@@ -218,8 +217,7 @@ class LiveServer(TrackServer):
 
     def _found(self, allow: Sequence[str]) -> list[Finding]:
         redactor = Redactor("secrets")
-        for password in _secrets(self.email, self.password):
-            redactor.learn("password", password)
+        redactor.learn("password", self.password)
         left_open = [
             open_socket_words(one.number, one.account, one.open_s, one.connection)
             for one in self._open_sockets()
@@ -278,7 +276,7 @@ async def _opened(
     ca_file: Path | None,
     loop: Loop,
 ) -> AsyncIterator[LiveServer]:
-    passwords = _secrets(credentials.email, credentials.password)
+    passwords = [credentials.password]
     journal = Journal(now_ns)
     journal.learn_passwords(passwords)
     # That breaches are refused is ours, and no backend's.
@@ -292,11 +290,6 @@ async def _opened(
         observe=observer.feed,
     ) as proxied:
         yield LiveServer(proxied, observer, journal, settings, credentials, loop)
-
-
-def _secrets(email: str, password: str) -> list[str]:
-    # That of the demo account is no secret, and masked it would hide every "demo".
-    return [] if Credentials(email, password) == DEMO_ACCOUNT else [password]
 
 
 def _session_cookie(answer: http.client.HTTPResponse, body: bytes) -> str:

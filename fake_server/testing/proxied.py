@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,16 +17,16 @@ from recorder.destination import unfinished_path
 from recorder.dial import client_tls
 from recorder.errors import DiskFailed, the_one_of
 from recorder.listening import open_listeners
-from recorder.model import AnyEntry, Header
+from recorder.model import AnyEntry
 from recorder.proxy import Proxy
 from recorder.recording import Reader, Writer
 from recorder.redaction import Redactor
-from recorder.sink import Sink, wall_clock_text
+from recorder.sink import Sink, live_header
 from recorder.track.rules import Rules
 from recorder.track.violations import Violation
 from replayer.conformance import conformance
 
-__all__ = ["Proxied", "proxying"]
+__all__ = ["ObservedSink", "Proxied", "proxying"]
 
 _HOST = "127.0.0.1"
 
@@ -230,18 +228,9 @@ def _sink(
     observe: Callable[[AnyEntry], None] | None,
 ) -> Sink:
     started_ns, started_wall_ns = time.monotonic_ns(), time.time_ns()
-    header = Header(
-        id=str(uuid.uuid4()),
-        started_at=wall_clock_text(started_wall_ns),
-        tool=f"tracktape {version('tracktape')}",
-        mode="proxy",
-        upstream=upstream.http_url,
-        fidelity="wire",
-        timing="measured",
-        redaction=redactor.header(),
-    )
+    header = live_header("proxy", upstream.http_url, redactor, started_wall_ns=started_wall_ns)
     # One that was left by a process of the same number is nobody's.
-    writer = Writer.create(path, redactor.redact_header(header), force=True)
+    writer = Writer.create(path, header, force=True)
     if observe is None:
         return Sink(writer, redactor, started_ns=started_ns)
     return ObservedSink(writer, redactor, started_ns=started_ns, observe=observe)

@@ -133,7 +133,7 @@ class TrackServer:
         """
         if self._flush is None or self.recorded_to is None:
             return []
-        from fake_server.testing.frames import last_frames
+        from fake_server.last_frames import last_frames
 
         self._loop.call(self._flush)
         return last_frames(self.recorded_to, count)
@@ -371,20 +371,27 @@ async def watched(
                 fault_seed=settings.fault_seed,
                 tap=None if recording is None else lambda stream, _: recording.tap(stream),
                 forward=forward,
+                last_frames=None
+                if recording is None or record_to is None
+                else functools.partial(_last_frames, recording, record_to),
             ),
             recording,
         )
 
 
+async def _last_frames(recording: ServerRecording, path: Path, count: int) -> list[str]:
+    # Imported where somebody asks: that is after a failure.
+    from fake_server.last_frames import last_frames_of
+
+    return await last_frames_of(recording, path)(count)
+
+
 def _recording(path: Path, accounts: Sequence[Credentials], address: Backend) -> ServerRecording:
-    from fake_server.accounts import DEMO_ACCOUNT
     from fake_server.recording import ServerRecording
 
-    # That of the demo account is no secret, and masked it would hide every "demo".
-    secret = [one.password for one in accounts if one != DEMO_ACCOUNT]
     return ServerRecording.open(
         path,
         upstream_url=address.http_url,
-        passwords=secret,
+        passwords=[one.password for one in accounts],
         clock=lambda: round(trio.current_time() * 1e9),
     )

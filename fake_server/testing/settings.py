@@ -122,8 +122,7 @@ def _path(value: Any, folder: Path) -> Path:
 
 
 def _recording(value: Any, folder: Path) -> tuple[Path, ...]:
-    one = isinstance(value, str | Path)
-    return tuple(_path(part, folder) for part in ([value] if one else value))
+    return tuple(_path(part, folder) for part in _several(value, str | Path, "recording", "a path"))
 
 
 def _speed(value: Any, folder: Path) -> float:
@@ -135,8 +134,8 @@ def _speed(value: Any, folder: Path) -> float:
 
 
 def _faults(value: Any, folder: Path) -> tuple[Injection, ...]:
-    one = isinstance(value, str | Injection | Mapping)
-    return tuple(fault_of(each) for each in ([value] if one else value))
+    several = _several(value, str | Injection | Mapping, "faults", "a fault")
+    return tuple(fault_of(each) for each in several)
 
 
 def _rules(value: Any, folder: Path) -> Rules:
@@ -144,6 +143,10 @@ def _rules(value: Any, folder: Path) -> Rules:
         return value
     if isinstance(value, str | Path):
         return load_rules(folder / value)
+    if not isinstance(value, Mapping):
+        raise ValueError(  # noqa: TRY004 - as above
+            f"rules: read {value!r}, expected a path, Rules or a mapping of its fields"
+        )
     for name in value:
         if name not in Rules.__struct_fields__:
             near = difflib.get_close_matches(name, Rules.__struct_fields__, n=1)
@@ -152,8 +155,16 @@ def _rules(value: Any, folder: Path) -> Rules:
     return Rules(**value)
 
 
-def _allow(value: str | Iterable[str], folder: Path) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
+def _allow(value: Any, folder: Path) -> tuple[str, ...]:
+    return tuple(_several(value, str, "allow", "the name of a finding"))
+
+
+def _several(value: Any, one: Any, name: str, expected: str) -> Iterable[Any]:
+    if isinstance(value, one):
+        return [value]
+    if isinstance(value, Iterable):
+        return value
+    raise ValueError(f"{name}: read {value!r}, expected {expected} or several")
 
 
 _READERS: Final = {

@@ -6,10 +6,10 @@ import pytest
 import websockets.sync.client  # noqa: F401 - as said
 
 # What an inner run imports first is imported anew by each: pytester takes it away again.
+import fake_server.last_frames
 import fake_server.pytest_plugin.watch
 import fake_server.testing.adding
 import fake_server.testing.expect
-import fake_server.testing.frames
 import fake_server.testing.guard
 import fake_server.testing.live  # noqa: F401 - as said
 

@@ -94,17 +94,36 @@ def test_closed_later(client):
     result.assert_outcomes(passed=1)
 
 
-def test_a_recording_that_is_not_there_is_told(pytester: pytest.Pytester) -> None:
+@pytest.mark.parametrize(
+    ("mark", "told"),
+    [
+        ('recording="none.track.jsonl"', "*none.track.jsonl cannot be opened: No such file*"),
+        ('recording=["1.track.jsonl", "2.track.jsonl"]', "*1.track.jsonl cannot be opened*"),
+        ('recording="test_it.py"', "track_server: *test_it.py*"),
+        ("recording=3", "*test_it: recording: read 3, expected a path or several"),
+        ("faults=3", "*test_it: faults: read 3, expected a fault or several"),
+        ("allow=3", "*test_it: allow: read 3, expected the name of a finding or several"),
+        ("rules=3", "*test_it: rules: read 3, expected a path, Rules or a mapping of its fields"),
+        ('rules="none.toml"', "*test_it: *none.toml*"),
+        ('user_file="none"', "track_server: *none*"),
+        ("colour=3", "*test_it: there is no setting 'colour'; there are *"),
+        ("3", "@pytest.mark.track takes names and values, read (3,)"),
+    ],
+)
+def test_a_mark_that_cannot_be_is_told_in_a_sentence(
+    mark: str, told: str, pytester: pytest.Pytester
+) -> None:
     result = run(
         pytester,
-        """
-@pytest.mark.track(recording="none.track.jsonl")
-def test_nothing_to_play(track_server):
+        f"""
+@pytest.mark.track({mark})
+def test_it(track_server):
     pass
 """,
     )
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*none.track.jsonl*"])
+    result.stdout.fnmatch_lines([told])
+    result.stdout.no_fnmatch_line("*Error:*")
 
 
 def test_a_message_that_was_never_taken_fails_a_test_that_requires_all(
@@ -210,6 +229,21 @@ def test_wrong(track_server):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*track server*", "*GET /api/devices*200*"])
     assert kept(pytester) == ["test_it.py/test_wrong.track.jsonl"]
+
+
+def test_failed_tests_keep_their_sessions_apart_and_in_place_whatever_their_parameters(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(
+        pytester,
+        """
+@pytest.mark.parametrize("name", ["a b", "a+b", "x/y", "../../../up"])
+def test_fails(name, track_server):
+    assert False
+""",
+    )
+    result.assert_outcomes(failed=4)
+    assert len(list((pytester.path / "track-failures" / "test_it.py").glob("*.jsonl"))) == 4
 
 
 def test_no_secret_is_in_what_is_kept(pytester: pytest.Pytester) -> None:
