@@ -39,6 +39,7 @@ T = TypeVar("T")
 
 _SETTLED_S: Final = 0.003
 """So long a server has nothing to do before it is judged: what clients sent is read by then."""
+
 Adding: TypeAlias = AbstractAsyncContextManager[Callable[[HttpRequest], Awaitable[Answer]]]
 """Gives what answers requests that are neither computed nor recorded. It is entered in the server's
 trio run before the server, and left after it.
