@@ -16,7 +16,11 @@ __all__ = ["clean_environment", "fake_server", "run", "serving"]
 
 def clean_environment(**more: str) -> dict[str, str]:
     """This environment without what would change the commands' behaviour."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TRACK_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "CI" and not name.startswith("TRACK_")
+    }
     return {**kept, "PYTHONWARNINGS": "error", **more}
 
 

@@ -51,6 +51,11 @@ def backend(
         yield server
 
 
+def against(backend: TrackServer, mode: str) -> tuple[str, str]:
+    """The options for a run against the backend."""
+    return f"--track-mode={mode}", f"--track-url={backend.base_url}"
+
+
 def old_recording(pytester: pytest.Pytester) -> Path:
     """One that holds a socket and nothing else."""
     path = pytester.path / OWN
@@ -61,7 +66,7 @@ def old_recording(pytester: pytest.Pytester) -> Path:
 def test_once_records_where_there_is_none_and_then_replays(
     pytester: pytest.Pytester, backend: TrackServer
 ) -> None:
-    result = run(pytester, GOOD, "--track-mode=once", f"--track-url={backend.base_url}")
+    result = run(pytester, GOOD, *against(backend, "once"))
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*track recordings*", f"recorded {OWN}"])
     own = pytester.path / OWN
@@ -83,7 +88,7 @@ def test_once_records_where_there_is_none_and_then_replays(
 def test_all_replaces_a_recording(pytester: pytest.Pytester, backend: TrackServer) -> None:
     own = old_recording(pytester)
     assert load_script(own).answer("GET", "/api/harbours") is None
-    result = run(pytester, GOOD, "--track-mode=all", f"--track-url={backend.base_url}")
+    result = run(pytester, GOOD, *against(backend, "all"))
     result.assert_outcomes(passed=1)
     answer = load_script(own).answer("GET", "/api/harbours")
     assert answer is not None
@@ -98,8 +103,7 @@ def test_a_test_that_fails_leaves_the_old_recording_and_keeps_its_session(
     result = run(
         pytester,
         GOOD + "    assert False, 'no'\n",
-        "--track-mode=all",
-        f"--track-url={backend.base_url}",
+        *against(backend, "all"),
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
@@ -124,8 +128,7 @@ def test_bad(track_server):
     with open_socket(track_server) as socket:
         socket.send("pong 1")
 """,
-        "--track-mode=once",
-        f"--track-url={backend.base_url}",
+        *against(backend, "once"),
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*pong.unsolicited*manual 3.3*", "*it ran against the backend*"])
@@ -145,8 +148,7 @@ def test_left(track_server, request):
     socket = open_socket(track_server)
     request.addfinalizer(socket.close)
 """,
-        "--track-mode=live",
-        f"--track-url={backend.base_url}",
+        *against(backend, "live"),
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*socket.left-open*"])
@@ -156,7 +158,7 @@ def test_new_asks_the_backend_what_the_recording_lacks_and_adds_it(
     pytester: pytest.Pytester, backend: TrackServer
 ) -> None:
     own = old_recording(pytester)
-    result = run(pytester, GOOD, "--track-mode=new", f"--track-url={backend.base_url}")
+    result = run(pytester, GOOD, *against(backend, "new"))
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines([f"added to {OWN}: GET /api/harbours"])
     script = load_script(own)
@@ -165,7 +167,7 @@ def test_new_asks_the_backend_what_the_recording_lacks_and_adds_it(
     assert answer.body == HARBOURS
     assert [cue.message for cue in script.cues(0)] == [DEVICES, POSITION]
     was = own.read_bytes()
-    result = run(pytester, GOOD, "--track-mode=new", f"--track-url={backend.base_url}")
+    result = run(pytester, GOOD, *against(backend, "new"))
     result.assert_outcomes(passed=1)
     assert own.read_bytes() == was
     run(pytester, GOOD).assert_outcomes(passed=1)
@@ -179,8 +181,7 @@ def test_new_adds_nothing_where_the_test_fails(
     result = run(
         pytester,
         GOOD + "    assert False\n",
-        "--track-mode=new",
-        f"--track-url={backend.base_url}",
+        *against(backend, "new"),
     )
     result.assert_outcomes(failed=1)
     assert own.read_bytes() == was
@@ -191,7 +192,7 @@ def test_live_runs_against_the_backend_and_keeps_nothing(
 ) -> None:
     own = old_recording(pytester)
     was = own.read_bytes()
-    result = run(pytester, GOOD, "--track-mode=live", f"--track-url={backend.base_url}")
+    result = run(pytester, GOOD, *against(backend, "live"))
     result.assert_outcomes(passed=1)
     assert own.read_bytes() == was
     assert kept(pytester) == []
@@ -218,8 +219,7 @@ class TestAll:
     def test_not_this(self, track_server):
         assert track_server.push({"events": []}) == 0
 """,
-        "--track-mode=all",
-        f"--track-url={backend.base_url}",
+        *against(backend, "all"),
     )
     result.assert_outcomes(passed=3)
     assert backend.doings == []
@@ -233,8 +233,7 @@ def test_what_only_a_fake_can_do_is_told(pytester: pytest.Pytester, backend: Tra
 def test_pushes(track_server):
     track_server.push({"events": []})
 """,
-        "--track-mode=once",
-        f"--track-url={backend.base_url}",
+        *against(backend, "once"),
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*NeedsFake: push*"])
@@ -254,8 +253,7 @@ def test_idle(track_server):
 def test_skipped(track_server):
     pytest.skip("not today")
 """,
-        "--track-mode=all",
-        f"--track-url={backend.base_url}",
+        *against(backend, "all"),
     )
     result.assert_outcomes(passed=1, skipped=1)
     result.stdout.fnmatch_lines(["not recorded: *test_idle.track.jsonl: no client came"])
@@ -276,7 +274,7 @@ def test_in_ci_nothing_is_recorded_unless_it_is_told(
     pytester: pytest.Pytester, backend: TrackServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CI", "true")
-    options = ("--track-mode=once", f"--track-url={backend.base_url}")
+    options = against(backend, "once")
     result = run(pytester, GOOD, *options)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*CI is set, so that mode once does not record;*"])
@@ -297,8 +295,7 @@ def test_a_recording_that_is_too_old_fails_its_test_or_is_made_anew(
         pytester,
         GOOD,
         "--track-max-age=1h",
-        "--track-mode=once",
-        f"--track-url={backend.base_url}",
+        *against(backend, "once"),
     )
     result.assert_outcomes(passed=1)
     assert load_script(own).answer("GET", "/api/harbours") is not None
@@ -309,7 +306,7 @@ def test_without_credentials_a_test_is_not_recorded(
     pytester: pytest.Pytester, backend: TrackServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TRACK_PASSWORD")
-    result = run(pytester, GOOD, "--track-mode=once", f"--track-url={backend.base_url}")
+    result = run(pytester, GOOD, *against(backend, "once"))
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*set TRACK_EMAIL and TRACK_PASSWORD*"])
 
@@ -332,6 +329,6 @@ def test_an_option_that_cannot_be_is_told_at_once(
 
 def test_the_header_tells_the_mode(pytester: pytest.Pytester, backend: TrackServer) -> None:
     nothing = "def test_nothing(): pass"
-    result = run(pytester, nothing, "-v", "--track-mode=new", f"--track-url={backend.base_url}")
+    result = run(pytester, nothing, "-v", *against(backend, "new"))
     result.stdout.fnmatch_lines([f"track: mode new, backend {backend.base_url}"])
     run(pytester, nothing, "-v").stdout.no_fnmatch_line("track: mode*")
