@@ -62,8 +62,9 @@ class Rest:
     ``state_for`` tells what a session is shown, None being a caller without one (HTTP Basic).
     ``on_login`` and ``on_logout`` are called with the session that began or ended, ``on_written``
     with the kind and the raw JSON text of an object after a client created or updated it.
-    ``forward`` answers what is neither computed nor recorded; without it that is 404. A HEAD is
-    answered as its GET: to leave the body out is for the caller.
+    ``forward`` answers what is neither computed nor recorded, and GETs of which the recording shows
+    nothing: reports, settings, and lists of a kind of which it has no object; without it the first
+    is 404. A HEAD is answered as its GET: to leave the body out is for the caller.
     """
 
     def __init__(
@@ -129,6 +130,8 @@ class Rest:
         session, account = self._caller(request, needed=route.needs_session)
         call = Call(self, request, route, session, account, unquote(object_id))
         call.check_parameters()
+        if self._forward is not None and self._lacks(call):
+            return Answer(200, later=functools.partial(self._forward, request))
         if method == "GET" and route.endpoint == "objects":
             self._check_pace(call)
         return _HANDLERS[route.endpoint](call)
@@ -162,6 +165,15 @@ class Rest:
             expected=nearest(method, request.target, self.source.requests(), self._routes()),
             matched=False,
         )
+
+    def _lacks(self, call: Call) -> bool:
+        """Whether the answer to a GET would be made up: the recording shows nothing of it."""
+        route = call.route
+        if route.method != "GET" or route.endpoint == "session":
+            return False
+        if self.source.answer("GET", call.request.target) is not None:
+            return False
+        return route.endpoint != "objects" or not call.view.objects(call.kind)
 
     def _routes(self) -> Iterator[Route]:
         """The endpoints that these rules leave."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -58,7 +58,8 @@ class Heard(msgspec.Struct, frozen=True):
 class Caller:
     """Calls a `Rest` of its own; time stands still unless it is moved.
 
-    `answers` are recorded: a target, or method and target, with the body or the whole answer.
+    `answers` are recorded: a target, or method and target, with the body or the whole answer. What
+    is forwarded is answered 299, where `forwards`.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Caller:
         *payloads: bytes,
         answers: Mapping[str, bytes | RecordedAnswer] | None = None,
         accounts: Accounts | None = None,
+        forwards: bool = False,
         **rules: Any,
     ) -> None:
         cues = [
@@ -96,6 +98,7 @@ class Caller:
             on_login=self.logins.append,
             on_logout=self.logouts.append,
             on_written=lambda kind, text: self.pushed.append((kind, text)),
+            forward=_forward if forwards else None,
         )
         self._cookie: str | None = None
 
@@ -149,6 +152,8 @@ class Caller:
                 at_ns=self.now_ns,
             )
         )
+        if answer.later is not None:
+            answer = run_at_once(answer.later)
         return Heard(answer.status, answer.body, answer.headers)
 
     def send(
@@ -157,6 +162,20 @@ class Caller:
         """A call with a body of JSON: bytes as they are, all else encoded."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self.ask(target, method, data, cookie=cookie, **{"content_type": JSON, **headers})
+
+
+async def _forward(request: HttpRequest) -> Answer:
+    return Answer(299, request.target.encode())
+
+
+def run_at_once(do: Callable[[], Awaitable[Answer]]) -> Answer:
+    """What a coroutine returns that waits for nothing."""
+    try:
+        do().__await__().send(None)
+    except StopIteration as returned:
+        answer: Answer = returned.value
+        return answer
+    raise AssertionError("it waits")
 
 
 def account(email: str) -> Credentials:
