@@ -35,8 +35,10 @@ MAX_CLIENT_MESSAGE_BYTES: Final = 1024 * 1024
 _CLOSE_TIMEOUT_S: Final = 2.0
 """How long the server waits for the answer to its close frame before it ends TCP."""
 
-_HEAD_TIMEOUT_S: Final = 60.0
-"""How long the answer to a handshake may take."""
+_HEAD_TIMEOUT_S: Final = 5.0
+"""How long the answer to a handshake may take, a few hundred bytes; a server that stops waits for
+it.
+"""
 
 _GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import uuid
+from collections.abc import Callable
 from typing import Any, Final, Literal
 
 from fake_server.accounts import Accounts
@@ -20,6 +21,7 @@ from fake_server.journal import Doing, Journal
 from fake_server.messages import ping_message
 from fake_server.violation_log import ViolationLog
 from fake_server.written import Written
+from recorder.track.sessions import SESSION_NOTE
 from recorder.wire.frames import CloseCode, close_frame
 
 __all__ = ["Control"]
@@ -46,6 +48,7 @@ class Control:
         written: Written,
         faults: FaultBoard,
         failures: list[str],
+        on_note: Callable[[str], None] | None,
     ) -> None:
         self.hub = hub
         self.desk = desk
@@ -56,6 +59,7 @@ class Control:
         self.faults = faults
         self._accounts = accounts
         self._failures = failures
+        self._on_note = on_note
 
     # Playback
 
@@ -115,6 +119,8 @@ class Control:
             there = ", ".join(emails) or "none"
             raise LookupError(f"there is no account {email[:80]!r}; there are: {there}")
         session = self.desk.login(email)
+        if self._on_note is not None:
+            self._on_note(SESSION_NOTE)
         self.hub.playback.on_login()
         return self.desk.set_cookie_header(session).partition(";")[0]
 
@@ -201,7 +207,7 @@ class Control:
         """Be as after the start: what clients did and wrote, faults, violations, failures of the
         server, sessions and playback are forgotten, and every socket is closed with 1001.
         """
-        self.faults.clear()
+        self.faults.reset()
         self.written.reset()
         self._accounts.reset()
         self.desk.reset()

@@ -131,15 +131,20 @@ class Expectations:
         self._journal = journal
         self._taken: dict[Expectation, int] = {}
         """The number of the doing that each took last."""
+        self._resets = 0
 
     def clear(self) -> None:
-        """Forget what was taken; the journal was cleared."""
+        """Forget what was taken, and let nobody wait any longer; the journal was cleared."""
         self._taken.clear()
+        self._resets += 1
 
-    def take(self, expectation: Expectation) -> Doing | None:
-        """The first doing that matches and was not taken, now taken; None where there is none."""
-        for doing in self._journal.after(self._taken.get(expectation, 0)):
-            if expectation.matches(doing):
+    def take(self, expectation: Expectation, *, behind: int = 0) -> Doing | None:
+        """The first doing behind that number that matches and was not taken, now taken; None where
+        there is none.
+        """
+        kind = "request" if expectation.kind == "login" else expectation.kind
+        for doing in self._journal.after(max(behind, self._taken.get(expectation, 0))):
+            if doing.kind == kind and expectation.matches(doing):
                 self._taken[expectation] = doing.number
                 return doing
         return None
@@ -154,20 +159,26 @@ class Expectations:
         """Take a doing that matches, or wait for it, at most ``within_s`` seconds of trio's clock;
         ``urge`` is called before each wait.
 
-        Raises ExpectationFailed, which tells what was done meanwhile; ValueError on a time that is
-        none.
+        Raises ExpectationFailed, which tells what was done meanwhile, also once it is over by a
+        :meth:`clear`: what is done behind that is for others; ValueError on a time that is none.
         """
         if not 0 <= within_s < math.inf:
             raise ValueError(f"within_s: read {within_s:g}, expected seconds, 0 or more")
         since_s, last_number = trio.current_time(), self._journal.last_number
+        resets, looked_at = self._resets, 0
         with trio.move_on_after(within_s):
-            while (doing := self.take(expectation)) is None:
+            while (doing := self.take(expectation, behind=looked_at)) is None:
+                looked_at = self._journal.last_number
                 if urge is not None:
                     urge()
                 await self._journal.changed()
+                if self._resets != resets:
+                    waited_s = round(trio.current_time() - since_s, 3)
+                    waited = f"waited {waited_s:g} s for {expectation.words}"
+                    raise ExpectationFailed(f"{waited}; then the server was reset")
             return doing
         # What came at the very deadline came in time.
-        if (doing := self.take(expectation)) is not None:
+        if (doing := self.take(expectation, behind=looked_at)) is not None:
             return doing
         raise ExpectationFailed(self._explain(expectation, within_s, since_s, last_number))
 
@@ -177,9 +188,7 @@ class Expectations:
         self, expectation: Expectation, within_s: float, since_s: float, last_number: int
     ) -> str:
         words = self._journal.words
-        # A journal that was cleared counts from 1 again.
-        was_cleared = self._journal.last_number < last_number
-        meanwhile = self._journal.after(0 if was_cleared else last_number)
+        meanwhile = self._journal.after(last_number)
         waited = f"waited {round(float(within_s), 3)} s for {expectation.words}; meanwhile"
         if all(one.kind in _OF_SERVER for one in meanwhile):
             lines = [f"{waited} the client did nothing"]

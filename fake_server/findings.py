@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import importlib
 import itertools
+import sys
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal
 
 import msgspec
+import trio
 
 from fake_server.connection import Socket, now_ns
 from fake_server.server import FakeServer
@@ -24,7 +27,15 @@ from recorder.redaction import Redactor
 from recorder.track.violations import RULES, Violation
 from replayer.reading.words import printable
 
-__all__ = ["BESIDES", "Finding", "findings", "findings_of", "open_socket_words", "report"]
+__all__ = [
+    "BESIDES",
+    "Finding",
+    "caught_up",
+    "findings",
+    "findings_of",
+    "open_socket_words",
+    "report",
+]
 
 BESIDES: Final[dict[str, str]] = {
     "server.failed": "The background work of the server goes on without an error.",
@@ -32,6 +43,12 @@ BESIDES: Final[dict[str, str]] = {
     "socket.left-open": "Every socket that was opened is closed.",
 }
 """The findings that break no rule of the manual: name, and what was asked."""
+
+_IDLE_S: Final = 0.003
+"""So long a server has nothing to do before it is judged."""
+
+_CATCHES_UP_WITHIN_S: Final = 0.5
+"""So long it may be busy, as with a recording that it plays as fast as it can."""
 
 _TOLD: Final = 3
 """So many of a kind are told in words; the rest are counted."""
@@ -53,6 +70,19 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     section: str
     detail: tuple[str, ...]
     count: int
+
+
+async def caught_up() -> None:
+    """Wait until the server of this trio run has done what there is to do: what clients did before
+    counts, on whichever connection it came.
+    """
+    wait = getattr(sys.modules.get("trio.testing"), "wait_all_tasks_blocked", None)
+    if wait is None:
+        # It brings pytest where that is installed, which takes long; nobody's PING waits for it.
+        module = await trio.to_thread.run_sync(importlib.import_module, "trio.testing")
+        wait = module.wait_all_tasks_blocked
+    with trio.move_on_after(_CATCHES_UP_WITHIN_S):
+        await wait(_IDLE_S)
 
 
 def findings(

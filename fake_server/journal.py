@@ -94,23 +94,29 @@ class Journal:
             self.open_sockets.add(doing.socket)
         elif kind == "ended":
             self.open_sockets.discard(doing.socket)
-        self._changed.set()
-        self._changed = trio.Event()
+        self._wake()
 
     def after(self, number: int) -> list[Doing]:
         """Those that are kept and later than that number."""
-        known = len(self.kept) - (self.last_number - number)
-        return list(islice(self.kept, max(0, known), None))
+        # From the end: who waits asks at each doing for the last one.
+        later = list(islice(reversed(self.kept), max(0, self.last_number - number)))
+        later.reverse()
+        return later
 
     def clear(self) -> None:
         """Forget all; what happens next is the first doing again."""
         self.kept.clear()
         self.counts.clear()
         self.open_sockets.clear()
+        self._wake()
 
     async def changed(self) -> None:
-        """Wait until something further happens."""
+        """Wait until something further happens, or all is forgotten."""
         await self._changed.wait()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
 
     def fields(self, doing: Doing) -> dict[str, Any]:
         """It as JSON has it, without secrets and without what it has not; no time."""

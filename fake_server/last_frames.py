@@ -11,7 +11,7 @@ import trio
 
 from fake_server.exchange import ADMIN_PATH
 from fake_server.recording import ServerRecording
-from recorder.model import Body, Clock, Closed, End, Open
+from recorder.model import Body, Clock, Closed, End, Note, Open
 from replayer.commands.formats import text_line
 from replayer.reading.conversation import Exchange, Item, converse
 from replayer.reading.describing import Describer
@@ -20,7 +20,7 @@ from replayer.reading.series import SeriesReader
 __all__ = ["last_frames", "last_frames_of"]
 
 _COLUMNS: Final = 80
-_BACKGROUND: Final = (Open, Body, Clock, End)
+_BACKGROUND: Final = (Open, Body, Clock, End, Note)
 
 
 def last_frames_of(recording: ServerRecording, path: Path) -> Callable[[int], Awaitable[list[str]]]:

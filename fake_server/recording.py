@@ -13,7 +13,7 @@ import trio
 from fake_server.connection import MAX_CLIENT_MESSAGE_BYTES
 from recorder.connection_observer import ConnectionObserver
 from recorder.errors import DiskFailed
-from recorder.model import FrameEntry, KnownEntry, Open
+from recorder.model import FrameEntry, KnownEntry, Note, Open
 from recorder.recording import Writer
 from recorder.redaction import Redactor
 from recorder.sink import Sink, live_header
@@ -107,6 +107,10 @@ class ServerRecording:
             await self._sink.run()
         assert self._failure is not None
         raise self._failure
+
+    def note(self, text: str) -> None:
+        """Record free text, now. A disk that fails is told by :meth:`run` or :meth:`close`."""
+        self.write([Note(offset_ns=self.now_ns(), text=text)])
 
     def flush(self) -> None:
         """Let readers of the file see what was recorded so far. Raises DiskFailed."""

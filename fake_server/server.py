@@ -45,7 +45,8 @@ class FakeServer:
     pause, push, drop, let a day pass. ``hub.sockets`` are the open sockets. ``admin_token`` opens
     ``/__admin`` to other machines. ``tap`` wraps each connection's stream, to record it.
     ``journal`` is what clients did. ``forward`` answers REST requests that are neither computed nor
-    recorded, in the place of 404. ``last_frames`` gives the last of what ``tap`` records, in lines.
+    recorded, in the place of 404. ``last_frames`` gives the last of what ``tap`` records, in lines;
+    ``on_note`` takes what that recording should tell and no bytes show.
 
     An error of the server's own while it serves a client is a bug: the tracebacks of the first 20
     are ``failures``, and ``on_error`` is called with each; without it they are printed.
@@ -70,6 +71,7 @@ class FakeServer:
         tap: TapStream | None = None,
         forward: Callable[[HttpRequest], Awaitable[Answer]] | None = None,
         last_frames: LastFrames | None = None,
+        on_note: Callable[[str], None] | None = None,
     ) -> None:
         self.rules = rules or Rules()
         self.accounts = accounts or Accounts()
@@ -104,6 +106,7 @@ class FakeServer:
             written=self.written,
             faults=self.faults,
             failures=self.failures,
+            on_note=on_note,
         )
         self._source = source
         self._forward = forward

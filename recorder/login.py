@@ -21,7 +21,7 @@ from recorder.errors import ConnectionLost, LoginRefused, Unreachable
 from recorder.model import Body, Closed, KnownEntry, Open, Request, Response
 from recorder.sink import Sink
 
-__all__ = ["Exchanges", "TrackHttp", "check_login", "login_form"]
+__all__ = ["Exchanges", "TrackHttp", "check_login", "cookie_header", "login_form"]
 
 _TIMEOUT_S: Final = 30.0
 
@@ -31,14 +31,11 @@ def login_form(credentials: Credentials) -> dict[str, str]:
     return {"email": credentials.email, "password": credentials.password}
 
 
-def check_login(
-    where: str, client: httpx.AsyncClient, response: httpx.Response, *, shown: str = ""
-) -> None:
-    """Raise LoginRefused unless ``response``, what ``where`` answered to a login, is a 200 from
-    which ``client`` has a cookie for the socket. ``shown`` is a refusal as it may be shown, with
-    its status, which else stands alone.
+def check_login(where: str, status: int, cookie: str | None, *, shown: str = "") -> str:
+    """The ``cookie`` for the socket that ``where`` gave with its answer to a login, a 200; raises
+    LoginRefused if it is no 200 or gave none. ``shown`` is a refusal as it may be shown, with its
+    status, which else stands alone.
     """
-    status = response.status_code
     if status != 200:
         advice = (
             "check the email and the password"
@@ -46,10 +43,17 @@ def check_login(
             else "is this a Track backend? `track-recorder check` tries it step by step"
         )
         raise LoginRefused(f"{where} refused the login: {shown or status}; {advice}")
-    if _cookie_header(client) is None:
+    if not cookie:
         raise LoginRefused(
             f"{where} answered 200 but set no cookie for {SOCKET_PATH}; is this a Track backend?"
         )
+    return cookie
+
+
+def cookie_header(client: httpx.AsyncClient) -> str | None:
+    """The Cookie header that a request of ``client`` for the socket carries, or None."""
+    cookie: str | None = client.build_request("GET", SOCKET_PATH).headers.get("cookie")
+    return cookie
 
 
 class Exchanges:
@@ -136,7 +140,7 @@ class TrackHttp:
         response, body = await self.exchange("POST", SESSION_PATH, data=login_form(credentials))
         shown = "" if response.status_code == 200 else self._shown(response, body)
         where = f"{self._backend.http_url}{SESSION_PATH}"
-        check_login(where, self._client, response, shown=shown)
+        check_login(where, response.status_code, self.cookie_header(), shown=shown)
 
     def _shown(self, response: httpx.Response, body: bytes) -> str:
         """A refusal in one line, without secrets."""
@@ -151,7 +155,7 @@ class TrackHttp:
 
     def cookie_header(self) -> str | None:
         """The Cookie header that a request for the socket carries, or None."""
-        return _cookie_header(self._client)
+        return cookie_header(self._client)
 
     async def get(self, path: str) -> tuple[httpx.Response, bytes]:
         """GET with the session cookie; see :meth:`exchange`."""
@@ -296,11 +300,6 @@ def _why(error: httpx.TransportError) -> str:
             )
         cause = cause.__cause__ or cause.__context__
     return why_not_connected(error) or type(error).__name__
-
-
-def _cookie_header(client: httpx.AsyncClient) -> str | None:
-    cookie: str | None = client.build_request("GET", SOCKET_PATH).headers.get("cookie")
-    return cookie
 
 
 def _pairs(headers: httpx.Headers) -> list[tuple[str, str]]:

@@ -32,12 +32,6 @@ __all__ = ["doings", "expect", "faults", "findings", "frames", "status", "violat
 
 _WHAT: Final[tuple[str, ...]] = get_args(DoingKind)
 
-_SETTLED_S: Final = 0.003
-"""So long the server has nothing to do before it is judged."""
-
-_SETTLES_WITHIN_S: Final = 0.5
-"""So long it may be busy, as with a recording that it plays as fast as it can."""
-
 _LAST_FRAMES: Final = 12
 _MAX_LAST_FRAMES: Final = 1000
 
@@ -135,14 +129,10 @@ def findings(server: FakeServer, request: HttpRequest, number: int) -> Any:
         raise Refused(f"require_all: read {require_all[:80]!r}, expected true or false")
 
     async def judged() -> Any:
-        import trio.testing
-
         # The module knows the server, which knows us.
-        from fake_server.findings import findings, report
+        from fake_server.findings import caught_up, findings, report
 
-        # What clients did before this was asked counts, on whichever connection it came.
-        with trio.move_on_after(_SETTLES_WITHIN_S):
-            await trio.testing.wait_all_tasks_blocked(_SETTLED_S)
+        await caught_up()
         found = done(lambda: findings(server, require_all=require_all == "true", allow=allow))
         return {
             "ok": not found,

@@ -19,12 +19,13 @@ from fake_server.faults import Injection
 from fake_server.playback import Playback
 from recorder.console import say
 from recorder.credentials import Credentials
-from recorder.errors import CannotRead, RulesError
+from recorder.destination import unfinished_path
+from recorder.errors import CannotRead, OutputExists, RulesError
 from recorder.track.rules import Rules
 from recorder.track.rules_file import load_rules
 from replayer.playing.script import Source
 
-__all__ = ["Parts", "parts_of"]
+__all__ = ["Parts", "check_can_be_made", "parts_of"]
 
 # It has to fit into a header field, behind "Bearer ".
 _TOKEN: Final = re.compile(r"[!-~]+")
@@ -93,6 +94,21 @@ def parts_of(options: ServerOptions, recording: Path | None = None, *further: Pa
         fault_seed=seed or 0,
         admin_token=admin_token,
     )
+
+
+def check_can_be_made(path: Path) -> None:
+    """Raises OutputExists if no file can be made there, now and not when it is to be written; one
+    that is there stays as it is.
+    """
+    final = path.resolve()
+    if final.exists() and not final.is_file():
+        raise OutputExists(f"{path} is no regular file; name another")
+    _, partial = unfinished_path(final, force=True)
+    try:
+        partial.touch(exist_ok=False)
+        partial.unlink()
+    except OSError as error:
+        raise OutputExists(f"{path} cannot be made: {error.strerror}; name another") from error
 
 
 def _check_together(options: ServerOptions, recording: Path | None, *further: Path) -> None:

@@ -11,20 +11,23 @@ import click
 import msgspec
 import trio
 
-from fake_server.findings import BESIDES, Finding, findings, report
+from fake_server.commands.assembly import check_can_be_made
+from fake_server.findings import BESIDES, Finding, caught_up, findings, report
 from fake_server.server import FakeServer
-from recorder.destination import destination, unfinished_path
-from recorder.errors import OutputExists
+from recorder.destination import destination
+from recorder.errors import RecorderError
 from recorder.track.violations import RULES
 from replayer.junit import Case, junit_xml
 from replayer.reading.words import printable
 
-__all__ = ["Check", "check_of", "junit_cases", "settled", "write_junit"]
+__all__ = ["Check", "check_of", "junit_cases", "last_frames_told", "settled", "write_junit"]
 
 _SETTLING_S: Final = 1.0
 """So long a program's sockets may take to end behind it: its last bytes are still to be read."""
 
 _SUITE: Final = "track-fake-server run"
+
+_LAST_FRAMES: Final = 12
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,25 +65,46 @@ def check_of(
                 " patterns as 'pong.*'",
                 param_hint="--allow",
             )
+    if str(junit) == "-":
+        raise click.BadParameter("stdout is CMD's; name a file", param_hint="--junit-xml")
     if junit is not None:
-        final, _ = unfinished_path(junit, force=True)
-        if not final.parent.is_dir():
-            raise OutputExists(f"{junit} cannot be made: there is no folder {final.parent}")
+        check_can_be_made(junit)
     return Check(fails=check, require_all=require_all, allow=allow, junit=junit)
 
 
 async def settled(server: FakeServer) -> None:
-    """Wait until the sockets of a program that has ended have ended too; a second at most."""
+    """Wait until what a program left that has ended is read, and its sockets have ended too; a
+    second at most.
+    """
+    await caught_up()
     with trio.move_on_after(_SETTLING_S):
         while not all(socket.is_done for socket in server.hub.sockets):
             await server.journal.changed()
 
 
+async def last_frames_told(server: FakeServer) -> list[str]:
+    """What passed last, in lines with a headline; without a recording, how to have one."""
+    if server.last_frames is None:
+        return ["--record FILE keeps what passed, and tells the last of it here"]
+    try:
+        frames = await server.last_frames(_LAST_FRAMES)
+    except RecorderError as error:
+        return [f"the last frames cannot be told: {error}"]
+    return ["the last frames:", *frames]
+
+
 def junit_cases(
-    program: str, code: int, took_s: float, check: Check, found: Sequence[Finding]
+    program: str,
+    code: int,
+    took_s: float,
+    check: Check,
+    found: Sequence[Finding],
+    *,
+    last: Sequence[str] = (),
 ) -> list[Case]:
     """One case for the program, and one for each finding that there can be: skipped is what is
-    allowed or was not asked for. The program's arguments stand nowhere; they may hold a password.
+    allowed or was not asked for. ``last`` are lines that each failure ends with. The program's
+    arguments stand nowhere; they may hold a password.
     """
     name = printable(program)
     cases = [
@@ -91,7 +115,7 @@ def junit_cases(
             name=name,
             outcome="failed",
             message=f"ended with {code}",
-            detail=f"{name} ended with {code}",
+            detail="\n".join([f"{name} ended with {code}", *last]),
             took_s=took_s,
         )
     ]
@@ -105,7 +129,7 @@ def junit_cases(
                 name=rule,
                 outcome="failed",
                 message=message,
-                detail="\n".join(report([finding], how_to_allow="option")),
+                detail="\n".join([*report([finding], how_to_allow="option"), *last]),
             )
         elif any(fnmatch.fnmatch(rule, pattern) for pattern in check.allow):
             case = Case(group="findings", name=rule, outcome="skipped", message="allowed")

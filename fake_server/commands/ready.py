@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from fake_server.accounts import DEMO_ACCOUNT
-from fake_server.commands.assembly import Parts
+from fake_server.commands.assembly import Parts, check_can_be_made
 from fake_server.commands.options import ServerOptions
 from recorder.backend import Backend
 from recorder.destination import destination, unfinished_path
@@ -47,28 +47,34 @@ def ready_json(facts: Mapping[str, Any]) -> str:
 
 def check_ready_file(path: Path) -> None:
     """Raises OutputExists if there is something of this name already, which would be taken for
-    this server's before it listens.
+    this server's before it listens, or if no file can be made there.
     """
     if path.exists():
         raise OutputExists(
             f"{path} exists already: another server's, or left by one that was killed; name"
             " another file, or remove it"
         )
+    check_can_be_made(path)
 
 
 @contextlib.contextmanager
 def ready_file(path: Path | None, facts: Mapping[str, Any]) -> Iterator[None]:
-    """The object stands in the file while the block runs; it appears whole. None is no file.
+    """The object stands in the file while the block runs; it appears whole. None is no file. Where
+    another server's stands there in the end, that stays.
 
-    Raises what :func:`recorder.destination.destination` does.
+    Raises what :func:`check_ready_file` and :func:`recorder.destination.destination` do.
     """
     if path is None:
         yield
         return
+    check_ready_file(path)
     final, _ = unfinished_path(path)
+    text = ready_json(facts).encode() + b"\n"
     with destination(str(final)) as file:
-        file.write(ready_json(facts).encode() + b"\n")
+        file.write(text)
     try:
         yield
     finally:
-        final.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            if final.read_bytes() == text:
+                final.unlink()

@@ -85,6 +85,7 @@ async def serving(
             on_violation=telling,
             tap=_tap(recording) if recording is not None else None,
             last_frames=_last_frames(recording, options) if recording is not None else None,
+            on_note=recording.note if recording is not None else None,
         )
         handle = server.handle
         if tls is not None:
@@ -95,6 +96,8 @@ async def serving(
                 if recording is not None:
                     nursery.start_soon(recording.run)
                 await nursery.start(server.run)
+                # One moment for what is told at once, of findings and by the control API.
+                telling.started_ns = server.hub.started_ns
                 await nursery.start(trio.serve_listeners, handle, listeners)
                 yield Served(address, server, telling)
                 if recording is not None:
@@ -110,15 +113,18 @@ def tell_the_end(
     options: ServerOptions,
     *,
     found: Sequence[Finding] | None = None,
+    last: Sequence[str] = (),
     check: bool = False,
 ) -> Exit:
     """Say what there is to say of a server that has ended, and with what code its command ends.
 
-    ``found``, where it was looked for, is told in place of the violations; with ``check`` it is a
-    failure.
+    ``found``, where it was looked for, is told in place of the violations, and ``last``, lines,
+    behind it; with ``check`` it is a failure.
     """
     telling = served.telling
     for line in telling.summary() if found is None else report(found, how_to_allow="option"):
+        say(line)
+    for line in last:
         say(line)
     board = served.server.faults
     for number, injection in board.injections.items():

@@ -35,13 +35,13 @@ class Telling:
         self.counts: Counter[str] = Counter()
         self._first: dict[str, Violation] = {}
         self._lines: Counter[str] = Counter()
-        self._started_ns = started_ns
+        self.started_ns = started_ns
         self._tell = tell
 
     def __call__(self, violation: Violation) -> None:
         """Take in a violation."""
         if violation.at_ns is not None:
-            at_ns = violation.at_ns - self._started_ns
+            at_ns = violation.at_ns - self.started_ns
             violation = msgspec.structs.replace(violation, at_ns=at_ns)
         self.counts[violation.rule] += 1
         self._first.setdefault(violation.rule, violation)

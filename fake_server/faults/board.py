@@ -71,6 +71,12 @@ class FaultBoard:
         self._others.clear()
         self.on_change()
 
+    def reset(self) -> None:
+        """Take all away and be as new: the next one is number 1 again, for chance goes by that."""
+        self.clear()
+        self._struck.clear()
+        self._next = 1
+
     def line_for(self, socket_number: int) -> FaultLine:
         """What the faults make of one socket; see :meth:`FaultLine.set`."""
         return FaultLine(socket_number, self._rng, self._count)

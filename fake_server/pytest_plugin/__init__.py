@@ -22,6 +22,8 @@ from fake_server.pytest_plugin.hooks import (
     pytest_configure,
     pytest_report_header,
     pytest_runtest_call,
+    pytest_runtest_makereport,
+    pytest_runtest_teardown,
     pytest_terminal_summary,
 )
 
@@ -30,6 +32,8 @@ __all__ = [
     "pytest_configure",
     "pytest_report_header",
     "pytest_runtest_call",
+    "pytest_runtest_makereport",
+    "pytest_runtest_teardown",
     "pytest_terminal_summary",
     "track_credentials",
     "track_network_guard",

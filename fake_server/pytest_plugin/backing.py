@@ -5,10 +5,12 @@ backend what its recording lacks.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -25,23 +27,52 @@ from fake_server.pytest_plugin.options import OPTIONS, Options
 
 if TYPE_CHECKING:
     from fake_server.testing import Settings, TrackServer
+    from fake_server.testing.live import LiveServer
     from recorder.credentials import Credentials
 
 __all__ = ["Backing", "Outcome", "backing_of", "own_recording"]
 
 
 class Outcome:
-    """What became of a test, told to its backing before that is taken down.
+    """What became of a test, told to its backing before that is taken down; and what was recorded,
+    which waits until the rest of the test is taken down too.
 
     ``kept`` is where its session goes if it ``failed``; ``passed`` is false until all of it has.
-    ``recorded`` takes a line of words on what was recorded.
     """
 
-    def __init__(self, kept: Path, recorded: Callable[[str], None]) -> None:
+    def __init__(self, kept: Path) -> None:
         self.kept = kept
-        self.recorded = recorded
         self.failed = False
         self.passed = False
+        self._words = ""
+        self._written: Path | None = None
+        self._own = Path()
+
+    def recorded(self, words: str, written: Path | None, own: Path) -> None:
+        """What was recorded, in words; what was ``written`` shall be ``own``."""
+        self._words, self._written, self._own = words, written, own
+
+    def place(self) -> str:
+        """What was recorded takes its place; returns it in words, "" for nothing. Raises
+        DiskFailed.
+        """
+        from recorder.errors import DiskFailed
+
+        try:
+            if self._written is not None:
+                self._written.replace(self._own)
+        except OSError as error:
+            raise DiskFailed(
+                f"{self._own} could not be written: {error.strerror}; nothing was recorded"
+            ) from error
+        finally:
+            self.drop()
+        return self._words
+
+    def drop(self) -> None:
+        """Nothing is recorded after all."""
+        if self._written is not None:
+            self._written.unlink(missing_ok=True)
 
 
 Backing: TypeAlias = Callable[[Outcome], AbstractContextManager["TrackServer"]]
@@ -74,8 +105,9 @@ def backing_of(
     who: Credentials = request.getfixturevalue("track_credentials")
     if decision.action == "add":
         return _adding(settings, folder, own, options, who), decision
-    keeps = decision.action == "record"
-    return _live(settings, own if keeps else folder / own.name, options, who, keeps), decision
+    if decision.action == "record":
+        return _recording(settings, own, options, who), decision
+    return _live(settings, folder / own.name, options, who), decision
 
 
 _GIVEN: Final = Decision("replay", "")
@@ -147,35 +179,51 @@ def _adding(
         finally:
             _keep(session, outcome)
         if outcome.passed and adding.asked:
-            adding.add()
-            outcome.recorded(f"added to {_short(own)}: {', '.join(adding.asked)}")
+            words = f"added to {_short(own)}: {', '.join(adding.asked)}"
+            outcome.recorded(words, adding.joined(), own.resolve())
 
     return backing
 
 
-def _live(
-    settings: Settings, path: Path, options: Options, who: Credentials, keeps: bool
-) -> Backing:
+def _recording(settings: Settings, own: Path, options: Options, who: Credentials) -> Backing:
     @contextlib.contextmanager
     def backing(outcome: Outcome) -> Iterator[TrackServer]:
-        from fake_server.testing.live import run_live_server
+        from recorder.destination import unfinished_path
 
-        assert options.url is not None
-        with run_live_server(
-            options.url, who, path, settings, ca_file=options.ca_file, check=False
-        ) as server:
-            try:
-                yield server
-            finally:
-                if outcome.failed:
-                    server.keep_failed(outcome.kept)
-                elif keeps and outcome.passed and server.was_used:
-                    server.keep()
-                    outcome.recorded(f"recorded {_short(path)}")
-                elif keeps and outcome.passed:
-                    outcome.recorded(f"not recorded: {_short(path)}: no client came")
+        final, _ = unfinished_path(own, force=True)
+        written = final.with_name(f".passed-{os.getpid()}-{final.name}")
+        with _run_live(settings, own, options, who, outcome) as server:
+            yield server
+            if not outcome.passed:
+                return
+            if server.was_used:
+                server.keep_at(written)
+                outcome.recorded(f"recorded {_short(own)}", written, final)
+            else:
+                outcome.recorded(f"not recorded: {_short(own)}: no client came", None, own)
 
     return backing
+
+
+def _live(settings: Settings, path: Path, options: Options, who: Credentials) -> Backing:
+    return partial(_run_live, settings, path, options, who)
+
+
+@contextlib.contextmanager
+def _run_live(
+    settings: Settings, path: Path, options: Options, who: Credentials, outcome: Outcome
+) -> Iterator[LiveServer]:
+    from fake_server.testing.live import run_live_server
+
+    assert options.url is not None
+    with run_live_server(
+        options.url, who, path, settings, ca_file=options.ca_file, check=False
+    ) as server:
+        try:
+            yield server
+        finally:
+            if outcome.failed:
+                server.keep_at(outcome.kept)
 
 
 def _keep(session: Path, outcome: Outcome) -> None:

@@ -8,13 +8,15 @@ from typing import Final
 import pytest
 
 from fake_server.pytest_plugin.options import OPTIONS, add_options, read_options
-from fake_server.pytest_plugin.watch import RECORDED, WATCH
+from fake_server.pytest_plugin.watch import WATCH
 
 __all__ = [
     "pytest_addoption",
     "pytest_configure",
     "pytest_report_header",
     "pytest_runtest_call",
+    "pytest_runtest_makereport",
+    "pytest_runtest_teardown",
     "pytest_terminal_summary",
 ]
 
@@ -23,6 +25,9 @@ _MARK: Final = (
     " user_file, require_all, allow): what the fake Track server of this test is like, and what"
     " shall not fail it"
 )
+
+_RECORDED: Final = "track recordings"
+"""The user property of a test that says what was recorded of it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,14 +56,43 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Judge what clients did as soon as the test's function is through: then the test itself has
     failed, and not its taking down.
     """
+    # The test may have asked for its server only when it ran.
     try:
         result = yield
-    except BaseException as error:
+    except (KeyboardInterrupt, pytest.exit.Exception):
         if (watch := item.stash.get(WATCH, None)) is not None:
-            watch.test_raised(item, error)
+            watch.interrupted()
         raise
     if (watch := item.stash.get(WATCH, None)) is not None:
         watch.judge()
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note what became of the test, once all others have had their say on that."""
+    report = yield
+    if call.when != "teardown" and (watch := item.stash.get(WATCH, None)) is not None:
+        watch.reported(report, None if call.excinfo is None else call.excinfo.value)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Only when everything of a test is taken down it has passed, and is recorded."""
+    try:
+        result = yield
+    except BaseException:
+        if (watch := item.stash.get(WATCH, None)) is not None:
+            del item.stash[WATCH]
+            watch.drop()
+        raise
+    if (watch := item.stash.get(WATCH, None)) is not None:
+        del item.stash[WATCH]
+        if words := watch.place():
+            item.user_properties.append((_RECORDED, words))
     return result
 
 
@@ -70,7 +104,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in reports
         if getattr(report, "when", None) == "teardown"
         for name, value in report.user_properties
-        if name == RECORDED
+        if name == _RECORDED
     ]
     if told:
         terminalreporter.section("track recordings")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, get_args
-
-import msgspec
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 __all__ = [
     "MODES",
@@ -41,7 +39,7 @@ class CannotDecide(Exception):
     """What was asked for cannot be done. The message says why, and what to do."""
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(NamedTuple):
     """What to run a test against; ``why`` in words, for a report."""
 
     action: Action

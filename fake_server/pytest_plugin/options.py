@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-import msgspec
 import pytest
 
 from fake_server.pytest_plugin.modes import MODES, Mode, parse_age
@@ -14,9 +13,12 @@ from fake_server.pytest_plugin.modes import MODES, Mode, parse_age
 __all__ = ["OPTIONS", "Options", "add_options", "read_options"]
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class Options(NamedTuple):
     """What the command line says. ``url`` is the backend, ``ca_file`` the authorities to trust for
     it; ``in_ci`` whether the variable ``CI`` is set.
+
+    No msgspec.Struct: every run of pytest imports this module, and msgspec takes longer than the
+    rest of the plugin.
     """
 
     failures: Path
@@ -79,8 +81,6 @@ def add_options(parser: pytest.Parser) -> None:
 
 def read_options(config: pytest.Config) -> Options:
     """What the command line says, checked. Raises pytest.UsageError."""
-    from recorder.backend import Backend
-
     age = config.getoption("track_max_age")
     url = config.getoption("track_url")
     ca_file = config.getoption("track_ca_file")
@@ -90,6 +90,8 @@ def read_options(config: pytest.Config) -> Options:
         raise pytest.UsageError(f"--track-max-age: {error}") from error
     try:
         if url is not None:
+            from recorder.backend import Backend
+
             Backend.parse(url)
     except ValueError as error:
         raise pytest.UsageError(f"--track-url: {error}") from error

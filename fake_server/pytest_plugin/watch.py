@@ -6,7 +6,7 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import pytest
 
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from fake_server.pytest_plugin.backing import Outcome
     from fake_server.testing import Settings, TrackServer
 
-__all__ = ["RECORDED", "WATCH", "Watch", "watching"]
-
-RECORDED: Final = "track recordings"
-"""The user property of a test that says what was recorded of it."""
+__all__ = ["WATCH", "Watch", "watching"]
 
 
 class Watch:
@@ -41,35 +38,73 @@ class Watch:
             for name in request.fixturenames
             for definition in definitions.getfixturedefs(name, request.node) or ()
         )
-        self._was_through = False
-
-    def test_raised(self, item: pytest.Item, error: BaseException) -> None:
-        """The test's function raised: its report tells what the server saw."""
-        if isinstance(error, pytest.skip.Exception):
-            return
-        self._outcome.failed = True
-        lines = self._words(self._server.findings(open_sockets=False))
-        item.add_report_section("call", "track server", "\n".join(lines))
+        self._verdict: BaseException | None = None
 
     def judge(self) -> None:
         """The test's function is through: fail it if something is wrong."""
-        self._fail_for(self._server.findings(open_sockets=not self._sockets_may_stay))
-        self._was_through = True
+        self._fail_for(open_sockets=not self._sockets_may_stay)
+
+    def reported(self, report: pytest.TestReport, error: BaseException | None) -> None:
+        """Setting up or calling the test came to that, by ``error``: only its report knows what
+        unittest makes of an exception, and an expectation to fail. A failure is told what the
+        server saw.
+        """
+        if report.failed:
+            self._outcome.failed = True
+            if error is not self._verdict:
+                lines = self._words_or_why_none()
+                report.sections.append((f"Captured track server {report.when}", "\n".join(lines)))
+        self._outcome.passed = report.when == "call" and report.passed and not self._outcome.failed
+
+    def interrupted(self) -> None:
+        """Whoever runs the test has ended it, which makes no report: what it did is kept."""
+        self._outcome.failed = True
 
     def judge_end(self) -> None:
-        """Everything else of the test is taken down: the same for what came since."""
-        if not self._outcome.failed:
-            self._fail_for(self._server.findings())
-            self._outcome.passed = self._was_through
+        """Everything that needs the server is taken down: the same as :meth:`judge` for what came
+        since, if all was well until then.
+        """
+        if self._outcome.passed:
+            self._outcome.passed = False
+            self._fail_for(open_sockets=True)
+            self._outcome.passed = True
 
-    def _fail_for(self, found: list[Finding]) -> None:
+    def place(self) -> str:
+        """Everything of the test is taken down, and nothing was wrong: what was recorded takes its
+        place. Says what, if anything; fails the test if it cannot.
+        """
+        from recorder.errors import DiskFailed
+
+        try:
+            return self._outcome.place()
+        except DiskFailed as error:
+            self._fail(f"track_server: {error}")
+
+    def drop(self) -> None:
+        """Something else of the test failed when it was taken down: nothing is recorded."""
+        self._outcome.drop()
+
+    def _fail_for(self, *, open_sockets: bool) -> None:
+        try:
+            found = self._server.findings(open_sockets=open_sockets)
+        except ValueError as error:
+            self._fail(f"@pytest.mark.track: {error}")
         unawaited = [waited for waited in self._server.waits if not waited.is_awaited]
         if unawaited:
-            self._outcome.failed = True
-            pytest.fail(f"{unawaited[0]!r}: write `await` before it", pytrace=False)
+            self._fail(f"{unawaited[0]!r}: write `await` before it")
         if found:
-            self._outcome.failed = True
-            pytest.fail("\n".join(self._words(found)), pytrace=False)
+            self._fail("\n".join(self._words(found)))
+
+    def _fail(self, words: str) -> NoReturn:
+        self._outcome.failed = True
+        self._verdict = pytest.fail.Exception(words, pytrace=False)
+        raise self._verdict from None
+
+    def _words_or_why_none(self) -> list[str]:
+        try:
+            return self._words(self._server.findings(open_sockets=False))
+        except Exception as error:  # noqa: BLE001 - pytest ends where a report raises
+            return [f"what it saw cannot be told: {error}"]
 
     def _words(self, found: list[Finding]) -> list[str]:
         from fake_server.findings import report
@@ -96,10 +131,7 @@ def watching(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Tra
     from fake_server.pytest_plugin.backing import Outcome, backing_of
     from recorder.errors import RecorderError
 
-    def recorded(words: str) -> None:
-        request.node.user_properties.append((RECORDED, words))
-
-    outcome = Outcome(_kept_path(request), recorded)
+    outcome = Outcome(_kept_path(request))
     try:
         with tempfile.TemporaryDirectory(prefix="track-") as folder:
             backing, decision = backing_of(request, settings, Path(folder))

@@ -55,14 +55,14 @@ def nearest(
         return _NOTHING_NEAR
     best = min((one for one in known if one.key[1] == path), key=lambda one: _distance(asked, one))
     words = _Words()
-    how = "is recorded" if best.is_recorded else "is what this server computes"
+    how = "which is recorded" if best.is_recorded else "which this server computes"
     differences = words.differences(asked, best)
     told = ", ".join(differences[:_MOST_DIFFERENCES])
     if len(differences) > _MOST_DIFFERENCES:
         told += f", and {len(differences) - _MOST_DIFFERENCES} differences more"
     # Recorded, and yet not given: there are objects in it that are hidden.
     told = told or "this account may not see it"
-    return printable(f"{words.call(best.key)} {how}; {told}")
+    return printable(f"{words.call(best.key)}, {how}; {told}")
 
 
 def _filled(path: str, asked: str) -> str:

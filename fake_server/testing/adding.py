@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from fake_server.exchange import Answer, HttpRequest
-from fake_server.testing.forwarding import Forwarder, add_to_recording
+from fake_server.testing.forwarding import Forwarder, joined
 from fake_server.testing.proxied import proxying
 from recorder.credentials import Credentials
 
@@ -19,8 +19,8 @@ class Adding:
     """An async context manager for the trio run of the fake that plays ``recording``: it gives what
     asks the backend at ``upstream_url`` in the place of a 404.
 
-    What is asked is recorded at ``added`` by a proxy, redacted. After the block :meth:`add` puts it
-    into the recording. ``ca_file`` (PEM) holds the authorities to trust. Entering raises what
+    What is asked is recorded at ``added`` by a proxy, redacted. After the block :meth:`joined` puts
+    it into the recording. ``ca_file`` (PEM) holds the authorities to trust. Entering raises what
     :func:`~fake_server.testing.proxied.proxying` does.
     """
 
@@ -48,7 +48,7 @@ class Adding:
                 proxying(
                     self._upstream_url,
                     self._added,
-                    passwords=[self._credentials.password],
+                    accounts=[self._credentials],
                     ca_file=self._ca_file,
                 )
             )
@@ -72,9 +72,8 @@ class Adding:
     ) -> None:
         await self._open.__aexit__(kind, error, trace)
 
-    def add(self) -> None:
-        """Put what was asked into the recording, if anything was. After the block. Raises what
-        :func:`~fake_server.testing.forwarding.add_to_recording` does.
+    def joined(self) -> Path:
+        """What was asked, put into the recording; after the block. What it gives and raises is as
+        of :func:`~fake_server.testing.forwarding.joined`.
         """
-        if self.asked:
-            add_to_recording(self._recording, self._added)
+        return joined(self._recording, self._added)

@@ -6,23 +6,25 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import httpx
 import trio
 
 from fake_server.exchange import Answer, HttpRequest
+from fake_server.testing.proxied import words_of_proxy
 from recorder.backend import SESSION_PATH
 from recorder.credentials import Credentials
+from recorder.destination import unfinished_path
 from recorder.errors import Unreachable
-from recorder.login import check_login, login_form
+from recorder.login import check_login, cookie_header, login_form
 from recorder.sink import wall_clock_text
 from replayer.editing.heading import edited_header
 from replayer.editing.merging import Merging
 from replayer.editing.strands import strands_of, survey
 from replayer.editing.writing import Source, write_edited
 
-__all__ = ["Forwarder", "add_to_recording"]
+__all__ = ["Forwarder", "joined"]
 
 _TIMEOUT_S: Final = 30.0
 _FORWARDED: Final = ("accept", "content-type")
@@ -63,18 +65,12 @@ class Forwarder:
         and stay here. Raises LoginRefused, and Unreachable if there is no answer.
         """
         headers = {name: value for name in _FORWARDED if (value := request.header(name))}
-        try:
-            async with self._logging_in:
-                if not self._is_logged_in:
-                    await self._log_in()
-            response = await self._client.request(
-                request.method, request.target, content=request.body, headers=headers
-            )
-        except httpx.TransportError as error:
-            raise Unreachable(
-                f"{request.method} {request.path} was forwarded to the backend, which did not "
-                f"answer: {error}; is --track-url right?"
-            ) from error
+        # As a fake answers it: the answer to a GET, whose body stays behind.
+        method = "GET" if request.method == "HEAD" else request.method
+        async with self._logging_in:
+            if not self._is_logged_in:
+                await self._log_in()
+        response = await self._send(method, request.target, content=request.body, headers=headers)
         content_type = response.headers.get("content-type")
         return Answer(
             response.status_code,
@@ -83,33 +79,44 @@ class Forwarder:
         )
 
     async def _log_in(self) -> None:
-        response = await self._client.post(SESSION_PATH, data=login_form(self._credentials))
-        check_login("the backend", self._client, response)
+        response = await self._send("POST", SESSION_PATH, data=login_form(self._credentials))
+        check_login("the backend", response.status_code, cookie_header(self._client))
         self._is_logged_in = True
 
+    async def _send(self, method: str, target: str, **content: Any) -> httpx.Response:
+        try:
+            response = await self._client.request(method, target, **content)
+            why = words_of_proxy(response.status_code, response.content)
+        except httpx.TransportError as error:
+            response, why = None, str(error)
+        if response is None or why is not None:
+            raise Unreachable(
+                f"{method} {target.partition('?')[0]} was forwarded to the backend, which did not"
+                f" answer: {why}"
+            )
+        return response
 
-def add_to_recording(path: Path, added: Path) -> None:
-    """Put what ``added`` holds behind what ``path`` holds, as ``track-replayer edit merge`` does;
-    ``path`` is replaced when all is written, and still tells when it was begun.
+
+def joined(path: Path, added: Path) -> Path:
+    """What ``added`` holds behind what ``path`` holds, as ``track-replayer edit merge`` does it;
+    but it still tells when ``path`` was begun. It is written beside ``path``, to take its place.
 
     Raises what reading recordings raises, RecordingError if one has no times, and DiskFailed.
     """
-    joined = path.with_name(f".joined-{os.getpid()}-{path.name}")
-    try:
-        with ExitStack() as opened:
-            sources = [opened.enter_context(Source([one])) for one in (path, added)]
-            pieces = []
-            for source in sources:
-                with Source(source.paths) as first:
-                    pieces.append(survey(first.name, first.header, first.entries(), source.entries))
-            merging = Merging(strands_of(pieces))
-            header = edited_header(
-                [source.header for source in sources],
-                "merge",
-                {},
-                started_at=wall_clock_text(merging.start_ns),
-            )
-            write_edited(joined, header, merging.entries(), sources, force=True)
-        joined.replace(path)
-    finally:
-        joined.unlink(missing_ok=True)
+    final, _ = unfinished_path(path, force=True)
+    whole = final.with_name(f".joined-{os.getpid()}-{final.name}")
+    with ExitStack() as opened:
+        sources = [opened.enter_context(Source([one])) for one in (path, added)]
+        pieces = []
+        for source in sources:
+            with Source(source.paths) as first:
+                pieces.append(survey(first.name, first.header, first.entries(), source.entries))
+        merging = Merging(strands_of(pieces))
+        header = edited_header(
+            [source.header for source in sources],
+            "merge",
+            {},
+            started_at=wall_clock_text(merging.start_ns),
+        )
+        write_edited(whole, header, merging.entries(), sources, force=True)
+    return whole

@@ -21,14 +21,15 @@ from fake_server.server import FakeServer
 from fake_server.testing.expect import Expect
 from fake_server.testing.loops import Loop
 from fake_server.testing.observing import Observer
-from fake_server.testing.proxied import Proxied, proxying
+from fake_server.testing.proxied import Proxied, proxying, words_of_proxy
 from fake_server.testing.server import TrackServer
 from fake_server.testing.settings import Settings
 from fake_server.testing.thread import in_thread
 from fake_server.testing.values import Login, OpenSocket
 from recorder.backend import SESSION_PATH, Backend
 from recorder.credentials import Credentials
-from recorder.errors import LoginRefused, Unreachable
+from recorder.errors import RecorderError, Unreachable
+from recorder.login import check_login
 from recorder.redaction import Redactor
 from recorder.track.violations import Violation
 
@@ -41,7 +42,7 @@ _LOGIN_TIMEOUT_S: Final = 30.0
 _ROUND_TRIP_S: Final = 0.5
 
 
-class NeedsFake(RuntimeError):
+class NeedsFake(RecorderError):
     """A test asked for what a backend does for nobody. The message says what, and what to do."""
 
     def __init__(self, what: str) -> None:
@@ -103,13 +104,15 @@ class LiveServer(TrackServer):
 
     def keep(self) -> None:
         """The recording shall take its place when the block ends, unless that fails. Of this and
-        :meth:`keep_failed` the last call counts.
+        :meth:`keep_at` the last call counts.
         """
         self._proxied.keep()
 
-    def keep_failed(self, path: Path) -> None:
-        """The recording shall go to ``path`` when the block ends, in place of its own."""
-        self._proxied.keep_failed(path)
+    def keep_at(self, path: Path) -> None:
+        """The recording shall go to ``path`` when the block ends, even if that fails, in place of
+        its own.
+        """
+        self._proxied.keep_at(path)
 
     @property
     def was_used(self) -> bool:
@@ -218,12 +221,13 @@ class LiveServer(TrackServer):
     def _found(self, allow: Sequence[str]) -> list[Finding]:
         redactor = Redactor("secrets")
         redactor.learn("password", self.password)
+        problems = self._proxied.problems
         left_open = [
             open_socket_words(one.number, one.account, one.open_s, one.connection)
             for one in self._open_sockets()
         ]
         return findings_of(
-            failures=self._observer.failures,
+            failures=[*self._observer.failures, *(f"the backend: {one}" for one in problems)],
             violations=self._observer.violations,
             left_open=left_open,
             redactor=redactor,
@@ -276,16 +280,15 @@ async def _opened(
     ca_file: Path | None,
     loop: Loop,
 ) -> AsyncIterator[LiveServer]:
-    passwords = [credentials.password]
     journal = Journal(now_ns)
-    journal.learn_passwords(passwords)
+    journal.learn_passwords([credentials.password])
     # That breaches are refused is ours, and no backend's.
     observer = Observer(journal, msgspec.structs.replace(settings.rules, strict=False))
     async with proxying(
         upstream_url,
         path,
         force=True,
-        passwords=passwords,
+        accounts=[credentials],
         ca_file=ca_file,
         observe=observer.feed,
     ) as proxied:
@@ -294,20 +297,8 @@ async def _opened(
 
 def _session_cookie(answer: http.client.HTTPResponse, body: bytes) -> str:
     """What stands in ``Cookie`` after this login."""
-    words = body[:300].decode("utf-8", "replace").strip()
-    if answer.status == 502 and words.startswith(_OF_PROXY):
-        raise Unreachable(words.removeprefix(_OF_PROXY))
-    if answer.status != 200:
-        raise LoginRefused(
-            f"the backend refused the login with {answer.status}: check the email and the password"
-        )
+    why = words_of_proxy(answer.status, body)
+    if why is not None:
+        raise Unreachable(why)
     cookies = [value.partition(";")[0] for value in answer.headers.get_all("Set-Cookie", [])]
-    if not cookies:
-        raise LoginRefused(
-            f"POST {SESSION_PATH} was answered 200 without a cookie; is this a Track backend?"
-        )
-    return "; ".join(cookies)
-
-
-_OF_PROXY: Final = "track-recorder proxy: "
-"""So begin answers that the proxy gives in place of the backend."""
+    return check_login("the backend", answer.status, "; ".join(cookies))

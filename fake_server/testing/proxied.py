@@ -8,14 +8,15 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import trio
 
 from recorder.backend import Backend
+from recorder.credentials import Credentials
 from recorder.destination import unfinished_path
 from recorder.dial import client_tls
-from recorder.errors import DiskFailed, the_one_of
+from recorder.errors import DiskFailed, OutputExists, the_one_of
 from recorder.listening import open_listeners
 from recorder.model import AnyEntry
 from recorder.proxy import Proxy
@@ -26,16 +27,19 @@ from recorder.track.rules import Rules
 from recorder.track.violations import Violation
 from replayer.conformance import conformance
 
-__all__ = ["ObservedSink", "Proxied", "proxying"]
+__all__ = ["ObservedSink", "Proxied", "proxying", "words_of_proxy"]
 
-_HOST = "127.0.0.1"
+_HOST: Final = "127.0.0.1"
+_OF_PROXY: Final = b"track-recorder proxy: "
+"""So begin answers that the proxy gives in place of the backend."""
 
 
 class Proxied:
     """A proxy that runs, as :func:`proxying` gives it.
 
     ``base_url`` and ``ws_url`` are where clients find the backend by way of it; ``recorded_to`` is
-    where it is being recorded, until the block ends.
+    where it is being recorded, until the block ends. ``problems`` say, without secrets, why it
+    could not relay.
     """
 
     def __init__(
@@ -44,8 +48,10 @@ class Proxied:
         self.base_url = own.http_url
         self.ws_url = own.socket_url
         self.recorded_to = recorded_to
+        self.problems: list[str] = []
         self._final = final
         self._proxy = proxy
+        proxy.progress.on_problem = self.problems.append
         self._sink = sink
         self._served = trio.Event()
         self._background = trio.CancelScope()
@@ -55,13 +61,13 @@ class Proxied:
 
     def keep(self) -> None:
         """The recording shall take its place when the block ends, unless that is by an exception.
-        Of this and :meth:`keep_failed` the last call counts.
+        Of this and :meth:`keep_at` the last call counts.
         """
         self._goes_to = self._final
 
-    def keep_failed(self, path: Path) -> None:
-        """The recording shall go to ``path`` when the block ends, whatever is there, in place of
-        its own; its folder is made.
+    def keep_at(self, path: Path) -> None:
+        """The recording shall go to ``path`` when the block ends, however that is and whatever is
+        there, in place of its own; its folder is made.
         """
         self._goes_to = path
 
@@ -139,28 +145,33 @@ async def proxying(
     *,
     force: bool = False,
     redact: Literal["secrets", "none"] = "secrets",
-    passwords: Iterable[str] = (),
+    accounts: Iterable[Credentials] = (),
     ca_file: Path | None = None,
     observe: Callable[[AnyEntry], None] | None = None,
 ) -> AsyncIterator[Proxied]:
     """A proxy on a free port of 127.0.0.1 before the backend at ``upstream_url``, in this trio run.
 
     What passes is recorded beside ``path``, redacted before it is written, and appears there at the
-    end, whole, if :meth:`Proxied.keep` was called; else an old recording stays as it is.
-    ``passwords`` are masked wherever they stand. ``ca_file`` (PEM) holds the authorities to trust.
-    ``observe`` is called with each entry, as it is before redaction; it must not raise.
+    end, whole, if :meth:`Proxied.keep` was called; else an old recording stays as it is. Emails and
+    passwords of ``accounts`` are masked wherever they stand. ``ca_file`` (PEM) holds the
+    authorities to trust. ``observe`` is called with each entry, as it is before redaction; it must
+    not raise.
 
-    Raises ValueError on a URL that is none; OutputExists if there is such a file and not ``force``;
-    CannotRead on the ``ca_file``; Unreachable if there is no port; DiskFailed once writing failed.
-    What the block raises comes out as it is.
+    Raises ValueError on a URL that is none; OutputExists if there is such a file and not ``force``,
+    or if its folder cannot be made; CannotRead on the ``ca_file``; Unreachable if there is no port;
+    DiskFailed once writing failed. What the block raises comes out as it is.
     """
     upstream = Backend.parse(upstream_url)
     tls = client_tls(ca_file)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise OutputExists(f"{path.parent} cannot be made: {exc.strerror}") from exc
     final, partial = unfinished_path(path, force=force)
     redactor = Redactor(redact)
-    for password in passwords:
-        redactor.learn("password", password)
+    for account in accounts:
+        redactor.learn("password", account.password)
+        redactor.learn("email", account.email)
     listeners = await open_listeners(
         _HOST, 0, if_taken="try again", if_unknown="this machine has no loopback interface"
     )
@@ -189,6 +200,15 @@ async def proxying(
         proxied._settle(failed=not ended_well)
     if failure is not None:
         raise failure
+
+
+def words_of_proxy(status: int, body: bytes) -> str | None:
+    """Why this is an answer of the proxy itself, which could not reach the backend; None if the
+    backend gave it.
+    """
+    if status != 502 or not body.startswith(_OF_PROXY):
+        return None
+    return body.removeprefix(_OF_PROXY).decode("utf-8", "replace").strip()
 
 
 def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:

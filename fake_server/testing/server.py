@@ -375,6 +375,7 @@ async def watched(
                 last_frames=None
                 if recording is None or record_to is None
                 else functools.partial(_last_frames, recording, record_to),
+                on_note=None if recording is None else recording.note,
             ),
             recording,
         )

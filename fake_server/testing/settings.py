@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -72,7 +72,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return msgspec.convert(given, cls)
         except msgspec.ValidationError as error:
-            raise ValueError(f"settings of the track server: {error}") from error
+            told = f"settings of the track server: {error}{_expected_choice(str(error))}"
+            raise ValueError(told) from error
 
     def source(self) -> Source:
         """What is played, read from its files. Raises what reading recordings raises."""
@@ -175,6 +176,16 @@ _READERS: Final = {
     "user_file": _path,
     "allow": _allow,
 }
+
+
+def _expected_choice(error: str) -> str:
+    """What msgspec does not say: of which words a value is one, where it is one of some."""
+    name = error.rpartition("`$.")[2].rstrip("`")
+    kind = get_type_hints(Settings).get(name)
+    for one in (kind, *get_args(kind)):
+        if get_origin(one) is Literal:
+            return "; expected " + " or ".join(repr(word) for word in get_args(one))
+    return ""
 
 
 def _listed() -> str:

@@ -346,14 +346,14 @@ class Masker:
             for value in {plain(raw), unquote_plus(raw)}:
                 # "Password" as the caption of a field would mask every name that holds the word.
                 is_caption = rule_of_key(value) is not None and not _DIGIT.search(value)
-                if not is_caption and not EMAIL.fullmatch(value):
+                in_pairs = _cookie_values(value) if span.rule == "cookie" else []
+                if not is_caption and not EMAIL.fullmatch(value) and not in_pairs:
                     self._learn_some(span.rule, value)
                 if span.rule == "password":
                     user_pass = basic_credentials(value) or value
                     self._learn_some("password", user_pass.partition(":")[2])
-                elif span.rule == "cookie" and "=" in value:
-                    for pair in value.split(";"):
-                        self._learn_some("cookie", pair.partition("=")[2].strip())
+                for one in in_pairs:
+                    self._learn_some("cookie", one)
 
     def _learn_some(self, rule: str, value: str) -> None:
         if not MIN_LEARNT_CHARS <= len(value) <= MAX_LEARNT_CHARS or value in self._learnt:
@@ -404,6 +404,14 @@ def _in_base64(data: bytes) -> Iterator[str]:
         piece = encoded[first:last].decode("ascii")
         yield piece
         yield piece.replace("+", "-").replace("/", "_")
+
+
+def _cookie_values(value: str) -> list[str]:
+    """The values long enough to be secrets of ``NAME=VALUE; …``; the names stay, for it is by them
+    that a session is known.
+    """
+    values = [pair.partition("=")[2].strip() for pair in value.split(";")]
+    return [one for one in values if len(one) >= MIN_LEARNT_CHARS]
 
 
 class _Marks:

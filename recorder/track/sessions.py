@@ -16,10 +16,21 @@ import msgspec
 
 from recorder.track.rules import Rules
 
-__all__ = ["REMEMBERED_EXPIRED", "Session", "SessionProblem", "Sessions", "random_session_id"]
+__all__ = [
+    "REMEMBERED_EXPIRED",
+    "SESSION_NOTE",
+    "Session",
+    "SessionProblem",
+    "Sessions",
+    "random_session_id",
+]
 
 REMEMBERED_EXPIRED: Final = 1024
 """How many expired sessions are told apart from those that never were."""
+
+
+SESSION_NOTE: Final = "a session was begun without a request of a client"
+"""The note of a recording in which a login is missing, for that reason."""
 
 
 class SessionProblem(StrEnum):

@@ -30,6 +30,7 @@ from recorder.model import (
     Resume,
 )
 from recorder.track.rules import Rules
+from recorder.track.sessions import SESSION_NOTE
 from replayer.diagnosis.closing import TcpEnd
 from replayer.diagnosis.exchanges import Exchanges
 from replayer.diagnosis.findings import KEPT_OF_EACH_RULE, Findings
@@ -176,6 +177,8 @@ class Diagnoser:
                 self._http.logins.from_start = False
             case Checkpoint():
                 self._take_up(entry, before_ns)
+            case Note() if entry.text == SESSION_NOTE:
+                self._http.logins.from_start = False
             case Note() if entry.seq == 0:
                 # What a reader of several files says is missing between two of them.
                 self._gap(entry.text)

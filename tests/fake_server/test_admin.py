@@ -322,6 +322,21 @@ async def test_a_reset_brings_everything_back(autojump_clock: trio.testing.MockC
         assert fake.server.control.status() == before
 
 
+async def test_the_same_fault_behind_a_reset_strikes_alike(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    heard = []
+    async with serving(quiet(*(b'{"events":[{"id":%d}]}' % n for n in range(40)))) as fake:
+        for _ in range(2):
+            fault = {"fault": "loss", "probability": 0.5}
+            assert await ask(fake, "POST", "/faults", fault) == (200, {"number": 1})
+            client = await fake.socket()
+            heard.append([text for _, text in await client.listen(until_s=trio.current_time() + 1)])
+            await ask(fake, "POST", "/reset")
+    assert heard[0] == heard[1]
+    assert 0 < len(heard[0]) < 40
+
+
 # Who may not
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fake_server.expectations import Expectation, ExpectationFailed, Expectations
 from fake_server.faults import injection_from
-from fake_server.journal import Journal
+from fake_server.journal import Doing, Journal
 from fake_server.playback import Playback
 from recorder.track.kinds import ping_uuids
 from recorder.track.rules import Rules
@@ -183,24 +183,49 @@ async def test_what_comes_at_the_very_deadline_is_in_time(
 # Failing
 
 
-async def test_what_came_behind_a_reset_is_told_too(
+async def test_who_waits_looks_at_each_doing_once(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[int] = []
+
+    def matches(self: Expectation, doing: Doing) -> bool:
+        looked_at.append(doing.number)
+        return False
+
+    monkeypatch.setattr(Expectation, "matches", matches)
+    journal = Journal(lambda: 0)
+    for _ in range(10):
+        journal.note("pong", uuid="u")
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def wait() -> None:
+            with pytest.raises(ExpectationFailed):
+                await Expectations(journal).fulfil(Expectation.of("pong"), within_s=1)
+
+        for _ in range(10):
+            await trio.testing.wait_all_tasks_blocked()
+            journal.note("pong", uuid="u")
+            journal.note("text")
+    assert looked_at == [*range(1, 11), *range(11, 31, 2)]
+
+
+async def test_who_waits_at_a_reset_takes_nothing_from_those_who_come_behind_it(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with serving(quiet()) as fake:
-        await fake.socket()
 
         async def begin_again() -> None:
             await trio.sleep(1)
             fake.server.control.reset()
-            await fake.http().ask("/api/devices")
+            await fake.http().log_in()
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(begin_again)
-            assert await failure(fake, "pong", uuid="a-b") == (
-                "waited 2.0 s for a pong a-b; meanwhile:\n"
-                "  1.000 s  GET /api/devices, answered 401\n"
-                "no socket is open"
-            )
+            with pytest.raises(ExpectationFailed, match="1 s for a login; then the server was res"):
+                await fake.server.control.expect(Expectation.of("login"))
+            assert trio.current_time() == 1
+        assert await seen(fake, "login", within_s=0) == "POST /api/session, answered 200"
 
 
 async def test_the_ping_that_is_named_is_one_that_could_still_be_answered(

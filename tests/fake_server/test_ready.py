@@ -59,9 +59,25 @@ def test_one_that_is_there_is_another_servers(tmp_path: Path) -> None:
     path.write_text("{}")
     with pytest.raises(OutputExists, match="another server's, or left by one that was killed"):
         check_ready_file(path)
-    with pytest.raises(OutputExists), ready_file(path, FACTS):
+    with pytest.raises(OutputExists, match="another server's"), ready_file(path, FACTS):
         pass
     assert path.read_text() == "{}"
+
+
+def test_another_servers_that_came_to_stand_there_stays(tmp_path: Path) -> None:
+    path = tmp_path / "ready.json"
+    with ready_file(path, FACTS):
+        path.write_text("{}")
+    assert path.read_text() == "{}"
+
+
+@pytest.mark.parametrize("name", ["missing/ready.json", "/proc/ready.json"])
+def test_where_no_file_can_be_made_it_is_told_before_the_server_listens(
+    name: str, tmp_path: Path
+) -> None:
+    with pytest.raises(OutputExists, match="cannot be made: "):
+        check_ready_file(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_none_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,9 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -271,6 +273,16 @@ def test_check_ends_with_1_where_there_are_findings_that_are_not_allowed(
     assert told in done.errors.splitlines()[-1]
     assert ("1 finding: session.no-cookie" in done.errors) == ("1 finding" in told)
     assert "session.no-cookie: 1 time (manual 3.4)" not in done.errors
+    assert ("--record FILE keeps what passed" in done.errors) == (code > 0 or "1 finding" in told)
+
+
+def test_a_violation_has_one_moment_when_it_comes_and_in_the_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    done = run_here(capsys, "--check", "--", PYTHON, "-c", REFUSED)
+    moments = re.findall(r"connection 1, (\S+) s:", done.errors)
+    assert len(moments) == 2
+    assert len(set(moments)) == 1
 
 
 def test_a_recorded_message_that_was_never_sent_is_a_finding_where_all_are_required(
@@ -315,10 +327,20 @@ async def test_what_a_program_left_is_waited_for_until_its_sockets_have_ended() 
             await client.stream.aclose()
 
         await here.served.server.control.expect(Expectation.of("socket"))
-        (socket,) = here.served.server.hub.sockets
+        (left,) = here.served.server.hub.sockets
         nursery.start_soon(hang_up)
         await settled(here.served.server)
-        assert socket.is_done
+        assert left.is_done
+
+
+async def test_a_request_that_a_program_left_unread_is_judged_too() -> None:
+    async with served_here(None) as here:
+        address = here.served.address
+        for count in range(1, 4):
+            with socket.create_connection((address.host, address.port)) as client:
+                client.sendall(b"GET /api/devices HTTP/1.1\r\nHost: x\r\n\r\n")
+            await settled(here.served.server)
+            assert here.served.server.violations.counts["session.no-cookie"] == count
 
 
 def test_a_junit_report_has_a_case_for_the_program_and_for_each_thing_to_find(
@@ -347,8 +369,10 @@ def test_a_junit_report_has_a_case_for_the_program_and_for_each_thing_to_find(
     ("line", "told"),
     [
         ("--allow pong.missing", "--allow needs --check or --junit-xml"),
-        ("--require-all", "--require-all needs --check or --junit-xml"),
+        ("x.track.jsonl --require-all", "--require-all needs --check or --junit-xml"),
+        ("--check --require-all", "--require-all needs a recording"),
         ("--check --allow pong.mising", "there is no finding 'pong.mising'"),
+        ("--junit-xml -", "stdout is CMD's; name a file"),
     ],
 )
 def test_options_of_checks_that_would_do_nothing_are_64(
@@ -363,11 +387,42 @@ def test_a_report_that_cannot_be_written_is_73_before_the_program_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ran = f"open({str(tmp_path / 'ran')!r}, 'w')"
-    for path in (tmp_path, tmp_path / "missing" / "report.xml"):
+    for path in (tmp_path, tmp_path / "missing" / "report.xml", Path("/proc/report.xml")):
         done = run_here(capsys, "--junit-xml", path, "--", PYTHON, "-c", ran)
         assert done.code == Exit.EXISTS
         assert len(done.errors.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_that_cannot_be_written_any_more_is_told_behind_the_findings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "folder" / "report.xml"
+    path.parent.mkdir()
+    program = f"import os; os.rmdir({str(path.parent)!r})\n{REFUSED}"
+    done = run_here(capsys, "--check", "--junit-xml", path, "--", PYTHON, "-c", program)
+    assert done.code == Exit.EXISTS
+    assert "1 finding: session.no-cookie" in done.errors
+    assert "report.xml cannot be made" in done.errors.splitlines()[-1]
+
+
+FRAMES = "GET /api/devices -> 401 Unauthorized"
+
+
+@pytest.mark.parametrize(
+    ("program", "is_told"),
+    [("", False), (REFUSED, True), (REFUSED + "raise SystemExit(3)", True)],
+)
+def test_the_last_frames_are_told_and_reported_where_something_failed_and_was_recorded(
+    program: str, is_told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "report.xml"
+    options = ["--junit-xml", path, "--record", tmp_path / "new.track.jsonl"]
+    done = run_here(capsys, *options, "--", PYTHON, "-c", program)
+    assert (FRAMES in done.errors) == is_told
+    failures = [said.text or "" for said in ElementTree.parse(path).iter("failure")]
+    assert bool(failures) == is_told
+    assert all(FRAMES in said for said in failures)
 
 
 def test_several_parts_are_played_as_one(

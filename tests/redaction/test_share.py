@@ -359,9 +359,9 @@ def test_time_is_linear_on_hostile_texts(text: str) -> None:
             share = Share(KEY)
             share.learnt.add("Hans Hans Hans", "name-aaaaaaaa", "name")
             longer = text * repeats
-            start = time.perf_counter()
+            start = time.thread_time()
             share.edits(longer)
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.thread_time() - start)
         return best
 
     assert seconds(16) < 90 * seconds(1) + 0.005

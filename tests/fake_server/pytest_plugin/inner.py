@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpcore  # noqa: F401 - httpx imports it when it is first used
 import pytest
 import websockets.sync.client  # noqa: F401 - as said
 

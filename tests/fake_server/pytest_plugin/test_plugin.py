@@ -171,7 +171,7 @@ def test_asks(track_server):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["rest.not-recorded (manual 4)*"])
     text = " ".join(result.stdout.str().split())
-    assert "GET /api/depots?deviceId=1 is recorded" in text
+    assert "GET /api/depots?deviceId=1, which is recorded" in text
 
 
 def test_a_failure_of_the_server_fails_the_test(pytester: pytest.Pytester) -> None:
@@ -279,3 +279,58 @@ def test_another(track_server):
     )
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(["*the network guard refused*", "*socket.connect to 192.0.2.1:80*"])
+
+
+def test_a_server_that_a_test_asks_for_when_it_runs_is_judged_by_the_test(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(
+        pytester,
+        """
+def test_asks(request):
+    with open_socket(request.getfixturevalue("track_server")) as socket:
+        socket.send("pong 1")
+""",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*pong.unsolicited*manual 3.3*"])
+    assert kept(pytester) == ["test_it.py/test_asks.track.jsonl"]
+
+
+def test_a_name_in_allow_that_is_none_fails_the_test_in_a_sentence(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(
+        pytester,
+        """
+pytestmark = pytest.mark.track(allow=["pong.latte"])
+
+def test_passes(track_server): pass
+
+def test_fails(track_server): assert False
+""",
+    )
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "@pytest.mark.track: allow: there is no finding 'pong.latte'; did you mean*",
+            "what it saw cannot be told: allow: there is no finding 'pong.latte'; did you*",
+        ]
+    )
+
+
+def test_a_run_without_track_tests_imports_nothing_heavy(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeconftest("""
+import sys
+
+def pytest_unconfigure():
+    assert "fake_server.pytest_plugin.watch" in sys.modules
+    heavy = {"httpx", "msgspec", "trio", "fake_server.testing", "recorder.backend"}
+    print("heavy:", sorted(heavy & sys.modules.keys()))
+""")
+    pytester.makepyfile("def test_nothing(): pass")
+    result = pytester.runpytest_subprocess("-q", "-p", "fake_server.pytest_plugin")
+    result.stdout.fnmatch_lines(["heavy: []"])

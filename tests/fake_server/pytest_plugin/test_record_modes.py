@@ -239,6 +239,82 @@ def test_pushes(track_server):
     result.stdout.fnmatch_lines(["*NeedsFake: push*"])
 
 
+@pytest.mark.parametrize("mode", ["once", "live"])
+def test_faults_are_refused_in_a_sentence(
+    mode: str, pytester: pytest.Pytester, backend: TrackServer
+) -> None:
+    result = run(pytester, FAULTS, *against(backend, mode))
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["track_server: faults: only a fake server can do that, and*"])
+
+
+FAULTS = """
+@pytest.mark.track(recording=True, faults=["duplicate:count=1"])
+def test_faults(track_server):
+    get(track_server, "/api/harbours")
+"""
+
+
+def test_a_disk_that_fails_is_told_and_the_rest_of_the_tests_runs(
+    pytester: pytest.Pytester, backend: TrackServer
+) -> None:
+    result = run(
+        pytester,
+        """
+pytestmark = pytest.mark.track(recording=True)
+
+def test_full(track_server, monkeypatch):
+    from recorder.errors import DiskFailed
+    from recorder.recording import Writer
+
+    def fails(self, entry):
+        raise DiskFailed("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "write", fails)
+        get(track_server, "/api/harbours")
+
+def test_rest(track_server):
+    get(track_server, "/api/harbours")
+""",
+        *against(backend, "all"),
+    )
+    result.assert_outcomes(passed=1, failed=1, errors=1)
+    result.stdout.fnmatch_lines(["*the disk is full*"])
+    result.stdout.fnmatch_lines(["recorded recordings/test_it/test_rest.track.jsonl"])
+    assert [path.name for path in (pytester.path / "recordings").rglob("*.*")] == [
+        "test_rest.track.jsonl"
+    ]
+
+
+@pytest.mark.parametrize("mode", ["all", "new"])
+def test_a_recording_that_cannot_take_its_place_fails_the_test_in_a_sentence(
+    mode: str, pytester: pytest.Pytester, backend: TrackServer
+) -> None:
+    own = old_recording(pytester)
+    result = run(
+        pytester,
+        f"""
+from pathlib import Path
+
+@pytest.fixture
+def spoils():
+    yield
+    Path({str(own)!r}).unlink()
+    Path({str(own)!r}).mkdir()
+
+@pytest.fixture(autouse=True)
+def first(spoils): pass
+"""
+        + GOOD,
+        *against(backend, mode),
+    )
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["track_server: *test_good.track.jsonl could not be written: *"])
+    result.stdout.no_fnmatch_line("*track recordings*")
+    assert [path.name for path in own.parent.iterdir()] == [own.name]
+
+
 def test_a_test_that_no_client_came_to_is_not_recorded(
     pytester: pytest.Pytester, backend: TrackServer
 ) -> None:
@@ -258,6 +334,149 @@ def test_skipped(track_server):
     result.assert_outcomes(passed=1, skipped=1)
     result.stdout.fnmatch_lines(["not recorded: *test_idle.track.jsonl: no client came"])
     assert not list(pytester.path.rglob("*.track.jsonl"))
+
+
+OUTCOMES = """
+pytestmark = pytest.mark.track(recording=True)
+
+@pytest.fixture
+def broken_outside():
+    yield
+    raise RuntimeError("outside")
+
+@pytest.fixture
+def broken_inside(track_server):
+    yield
+    raise RuntimeError("inside")
+
+@pytest.fixture
+def broken_before(track_server):
+    get(track_server, "/api/harbours")
+    raise RuntimeError("before")
+
+def test_skipped(track_server):
+    get(track_server, "/api/harbours")
+    pytest.skip("not today")
+
+@pytest.mark.xfail
+def test_fails_as_expected(track_server):
+    get(track_server, "/api/harbours", "no cookie")
+
+@pytest.mark.xfail(strict=True)
+def test_passes_unexpectedly(track_server):
+    get(track_server, "/api/harbours")
+
+def test_outside(broken_outside, track_server):
+    get(track_server, "/api/harbours")
+
+def test_inside(broken_inside, track_server):
+    get(track_server, "/api/harbours")
+
+def test_before(broken_before, track_server):
+    pass
+"""
+
+
+@pytest.mark.parametrize("mode", ["all", "new"])
+def test_a_test_that_did_not_pass_is_not_recorded(
+    mode: str, pytester: pytest.Pytester, backend: TrackServer
+) -> None:
+    names = ("skipped", "fails_as_expected", "passes_unexpectedly", "outside", "inside", "before")
+    folder = pytester.path / "recordings" / "test_it"
+    if mode == "new":
+        folder.mkdir(parents=True)
+        for name in names:
+            write(folder / f"test_{name}.track.jsonl", [*upgrade(), said(DEVICES)])
+    was = {path: path.read_bytes() for path in folder.rglob("*")}
+    result = run(pytester, OUTCOMES, *against(backend, mode))
+    result.assert_outcomes(passed=2, failed=1, errors=3, skipped=1, xfailed=1)
+    assert {path: path.read_bytes() for path in folder.rglob("*")} == was
+    result.stdout.no_fnmatch_line("*track recordings*")
+    assert kept(pytester) == [
+        "test_it.py/test_before.track.jsonl",
+        "test_it.py/test_passes_unexpectedly.track.jsonl",
+    ]
+
+
+def test_a_test_of_unittest_is_recorded_if_it_passes(
+    pytester: pytest.Pytester, backend: TrackServer
+) -> None:
+    result = run(
+        pytester,
+        """
+import unittest
+
+@pytest.mark.track(recording=True)
+class TestIt(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def _server(self, track_server):
+        self.server = track_server
+        get(track_server, "/api/harbours")
+
+    def test_good(self): pass
+
+    def test_bad(self): self.fail("bad")
+
+    @unittest.expectedFailure
+    def test_expected(self): self.fail("expected")
+
+    def test_skipped(self): self.skipTest("skipped")
+
+    def test_in_part(self):
+        with self.subTest("part"):
+            self.fail("part")
+""",
+        *against(backend, "all"),
+    )
+    folder = pytester.path / "recordings" / "test_it"
+    assert [path.name for path in folder.rglob("*")] == ["TestIt.test_good.track.jsonl"]
+    assert kept(pytester) == [
+        "test_it.py/TestIt.test_bad.track.jsonl",
+        "test_it.py/TestIt.test_in_part.track.jsonl",
+    ]
+    result.stdout.fnmatch_lines(
+        ["*AssertionError: bad", "*Captured track server call*", "the last frames:"]
+    )
+
+
+def test_a_test_that_is_interrupted_keeps_its_session_and_records_nothing(
+    pytester: pytest.Pytester, backend: TrackServer
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(pytester, GOOD + "    raise KeyboardInterrupt\n", *against(backend, "all"))
+    assert [path.name for path in pytester.path.rglob("*.jsonl")] == ["test_good.track.jsonl"]
+    assert kept(pytester) == ["test_it.py/test_good.track.jsonl"]
+
+
+def test_a_folder_that_cannot_be_made_fails_the_test_in_a_sentence(
+    pytester: pytest.Pytester, backend: TrackServer
+) -> None:
+    (pytester.path / "recordings").write_text("a file")
+    result = run(pytester, GOOD, *against(backend, "once"))
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["track_server: *recordings?test_it cannot be made: Not a directory"]
+    )
+    assert backend.doings == []
+
+
+def test_a_backend_that_is_not_there_is_recorded_by_no_client_that_bears_it(
+    pytester: pytest.Pytester, backend: TrackServer
+) -> None:
+    result = run(
+        pytester,
+        """
+@pytest.mark.track(recording=True)
+def test_bears_it(track_server):
+    with pytest.raises(urllib.error.HTTPError):
+        get(track_server, "/api/harbours", "no cookie")
+""",
+        "--track-mode=once",
+        "--track-url=http://127.0.0.1:9",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*server.failed*", "*the backend: 127.0.0.1:9: cannot connect: *"])
+    assert not list((pytester.path / "recordings").rglob("*.jsonl"))
 
 
 def test_a_recording_that_is_not_there_is_an_error_that_says_how_to_make_it(

@@ -34,56 +34,58 @@ RECORDED = [
         (
             "GET",
             "/api/reports/trips?deviceId=2&from=a",
-            "GET /api/reports/trips?deviceId=1&from=a is recorded; "
+            "GET /api/reports/trips?deviceId=1&from=a, which is recorded; "
             "the query has deviceId '2' where '1' was recorded",
         ),
         (
             "GET",
             "/api/reports/trips?from=b",
-            "GET /api/reports/trips?deviceId=3&from=b is recorded; the query lacks deviceId '3'",
+            "GET /api/reports/trips?deviceId=3&from=b, which is recorded; "
+            "the query lacks deviceId '3'",
         ),
         (
             "GET",
             "/api/groups?all=true&all=false",
-            "GET /api/groups is recorded; the query has all 'false' and 'true' too",
+            "GET /api/groups, which is recorded; the query has all 'false' and 'true' too",
         ),
         (
             "GET",
             "/api/groups?id=1",
-            "GET /api/groups is recorded; the query has id '1' too",
+            "GET /api/groups, which is recorded; the query has id '1' too",
         ),
         (
             "GET",
             "/api/events?from=c&to=d",
-            "GET /api/events?from=a&to=b is recorded; "
+            "GET /api/events?from=a&to=b, which is recorded; "
             "the query has from 'c' where 'a' was recorded, "
             "the query has to 'd' where 'b' was recorded",
         ),
         (
             "GET",
             "/api/commands",
-            "POST /api/commands is recorded; the method is GET where POST was recorded",
+            "POST /api/commands, which is recorded; the method is GET where POST was recorded",
         ),
         (
             "POST",
             "/api/comands",
-            "POST /api/commands is recorded; the path has 'comands' where 'commands' was recorded",
+            "POST /api/commands, which is recorded; "
+            "the path has 'comands' where 'commands' was recorded",
         ),
         (
             "GET",
             "/api/v2/devices?id=1",
-            "GET /api/devices is what this server computes; the path has 'v2' too",
+            "GET /api/devices, which this server computes; the path has 'v2' too",
         ),
         (
             "PUT",
             "/api/device/7",
-            "PUT /api/devices/7 is what this server computes; "
+            "PUT /api/devices/7, which this server computes; "
             "the path has 'device' where 'devices' is expected",
         ),
         (
             "GET",
             "/reports/trips?deviceId=1&from=a",
-            "GET /api/reports/trips?deviceId=1&from=a is recorded; the path lacks 'api'",
+            "GET /api/reports/trips?deviceId=1&from=a, which is recorded; the path lacks 'api'",
         ),
         ("GET", "/zzz", GENERAL),
     ],
@@ -99,7 +101,7 @@ def test_secrets_in_either_target_are_masked() -> None:
     recorded = [exchange_key("GET", "/login?password=first-secret")]
     words = nearest("GET", "/login?password=other-secret", recorded, ROUTES)
     assert words == (
-        "GET /login?password=[redacted] is recorded; "
+        "GET /login?password=[redacted], which is recorded; "
         "the query has another password, which is masked"
     )
 
@@ -115,7 +117,7 @@ def test_a_violation_tells_the_nearest_recorded_call() -> None:
     assert caller.ask("/api/statistics?deviceId=2").status == 404
     [violation] = caller.violations.latest
     assert str(violation).endswith(
-        "GET /api/statistics; expected GET /api/statistics?deviceId=1 is recorded; "
+        "GET /api/statistics; expected GET /api/statistics?deviceId=1, which is recorded; "
         "the query has deviceId '2' where '1' was recorded [rest.not-recorded, manual 4]"
     )
 

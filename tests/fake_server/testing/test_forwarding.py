@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fake_server.exchange import HttpRequest
-from fake_server.testing.forwarding import Forwarder, add_to_recording
+from fake_server.testing.forwarding import Forwarder, joined
 from fake_server.testing.proxied import proxying
 from recorder.credentials import Credentials
 from recorder.errors import LoginRefused, Unreachable
@@ -17,6 +18,7 @@ from tests.fake_server.support import DEVICES, exchange, said, upgrade, write
 from tests.fake_server.testing.test_proxied import GROUPS, WHO, backend
 from tests.recorder.scripted import SET_COOKIE, answer, saying, scripted
 
+OF_PROXY = b"track-recorder proxy: no route\n"
 ASKED = HttpRequest(method="GET", target="/api/groups", headers=(("cookie", "JSESSIONID=ours"),))
 
 
@@ -27,7 +29,7 @@ async def test_an_answer_that_was_forwarded_is_known_the_next_time(tmp_path: Pat
     assert load_script(path).answer("GET", "/api/groups") is None
     async with (
         backend(tmp_path) as (url, fake),
-        proxying(url, added, passwords=[WHO.password]) as proxied,
+        proxying(url, added, accounts=[WHO]) as proxied,
         Forwarder(proxied.base_url, WHO) as forwarder,
     ):
         answers = [await forwarder.ask(ASKED) for _ in range(2)]
@@ -39,7 +41,7 @@ async def test_an_answer_that_was_forwarded_is_known_the_next_time(tmp_path: Pat
     assert added.read_text().count('"method":"POST"') == 2, "one login, on both legs"
     with Reader(path) as reader:
         started_at = reader.header.started_at
-    add_to_recording(path, added)
+    joined(path, added).replace(path)
     with Reader(path) as reader:
         assert reader.header.started_at == started_at
     script = load_script(path)
@@ -78,5 +80,27 @@ async def test_what_is_no_track_backend_is_told_at_the_login(said: bytes, told: 
 
 async def test_a_backend_that_is_not_there_is_told() -> None:
     async with Forwarder("http://127.0.0.1:9", WHO) as forwarder:
-        with pytest.raises(Unreachable, match="GET /api/groups was forwarded"):
+        with pytest.raises(Unreachable, match="POST /api/session was forwarded to the backend, wh"):
             await forwarder.ask(ASKED)
+
+
+async def test_what_the_proxy_says_itself_is_no_answer_of_the_backend(tmp_path: Path) -> None:
+    async with (
+        proxying("http://127.0.0.1:9", tmp_path / "a.track.jsonl") as proxied,
+        Forwarder(proxied.base_url, WHO) as forwarder,
+    ):
+        with pytest.raises(Unreachable, match=r"did not answer: 127\.0\.0\.1:9: cannot conn"):
+            await forwarder.ask(ASKED)
+    async with (
+        scripted(rest={"/api/groups": saying(answer("502 Bad Gateway", body=OF_PROXY))}) as server,
+        Forwarder(server.url, WHO) as forwarder,
+    ):
+        with pytest.raises(Unreachable, match=r"GET /api/groups .*did not answer: no route$"):
+            await forwarder.ask(ASKED)
+
+
+async def test_a_head_is_asked_for_as_the_get_that_a_fake_answers_it_by(tmp_path: Path) -> None:
+    head = msgspec.structs.replace(ASKED, method="HEAD")
+    async with backend(tmp_path) as (url, fake), Forwarder(url, WHO) as forwarder:
+        assert (await forwarder.ask(head)).body == GROUPS
+        assert [one.method for one in fake.journal.kept if one.kind == "request"][1:] == ["GET"]

@@ -7,12 +7,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from socket import SHUT_RDWR
 from threading import Timer
 from typing import Any, TypeAlias
 
 import pytest
+import trio
 import websockets
 from trio_websocket import open_websocket_url
 from websockets.sync.client import ClientConnection, connect
@@ -25,8 +27,10 @@ from fake_server.testing.values import ContractBroken
 from recorder.credentials import Credentials
 from recorder.errors import DiskFailed, LoginRefused, Unreachable
 from recorder.recording import Reader, Writer
+from recorder.tls import self_signed_context
 from recorder.track.kinds import ping_uuids
 from replayer.playing.script import load_script
+from tests.recorder.scripted import COOKIE, CREDENTIALS, answer, saying, scripted
 
 WHO = Credentials("someone@example.com", "hunter-22")
 PINGS_OFTEN = {"rules": {"ping_interval_s": 0.1}}
@@ -299,7 +303,7 @@ def test_what_fails_replaces_nothing_and_may_go_elsewhere(
         with open_socket(server) as socket:
             socket.send("hello")
 
-    for decide in (LiveServer.keep, lambda server: server.keep_failed(elsewhere)):
+    for decide in (LiveServer.keep, lambda server: server.keep_at(elsewhere)):
         findings_of(lambda server, decide=decide: (decide(server), greets(server)), live)
         assert path.read_text() == "old"
     assert "hello" in elsewhere.read_text()
@@ -325,18 +329,53 @@ def test_a_login_that_the_backend_refuses_is_told_without_the_password(
     with (
         run_track_server(user_file=users, check=False) as backend,
         run_live_server(backend.base_url, wrong, tmp_path / "a.track.jsonl") as server,
-        pytest.raises(LoginRefused, match="refused the login with 401") as caught,
+        pytest.raises(LoginRefused, match="the backend refused the login: 401; check") as caught,
     ):
         server.login()
     assert wrong.password not in str(caught.value)
 
 
-def test_a_backend_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with (
-        run_live_server("http://127.0.0.1:9", WHO, tmp_path / "a.track.jsonl") as server,
-        pytest.raises(Unreachable, match=r"127\.0\.0\.1"),
-    ):
-        server.login()
+def test_a_backend_that_is_not_there_is_told_also_where_a_client_makes_nothing_of_it(
+    tmp_path: Path,
+) -> None:
+    nowhere = partial(run_live_server, "http://127.0.0.1:9", WHO, tmp_path / "a.track.jsonl")
+
+    def asks(server: TrackServer) -> None:
+        with pytest.raises(Unreachable, match=r"^127\.0\.0\.1:9: cannot connect: "):
+            server.login()
+        with pytest.raises(urllib.error.HTTPError):
+            ask(server, "/api/devices")
+
+    [found] = findings_of(asks, nowhere)
+    assert (found.name, found.count) == ("server.failed", 2)
+    assert found.detail[0].startswith("the backend: 127.0.0.1:9: cannot connect: ")
+
+
+async def test_a_backend_over_tls_is_reached_with_the_authority_that_is_named(
+    tmp_path: Path,
+) -> None:
+    authority, path = tmp_path / "ca.pem", tmp_path / "some.track.jsonl"
+    rest = {"/api/groups": saying(answer("200 OK", body=b"[]"))}
+
+    def use(url: str) -> None:
+        with run_live_server(url, CREDENTIALS, path, ca_file=authority) as server:
+            assert ask(server, "/api/groups", server.login().headers) == b"[]"
+            server.keep()
+
+    def use_without_it(url: str) -> None:
+        with (
+            run_live_server(url, CREDENTIALS, path, check=False) as server,
+            pytest.raises(Unreachable, match="the certificate is not to be trusted"),
+        ):
+            server.login()
+
+    async with scripted(rest=rest, tls=self_signed_context(authority)) as backend:
+        assert backend.url.startswith("https:")
+        await trio.to_thread.run_sync(use, backend.url)
+        await trio.to_thread.run_sync(use_without_it, backend.url)
+    text = path.read_text()
+    assert "/api/groups" in text
+    assert all(secret not in text for secret in (CREDENTIALS.email, CREDENTIALS.password, COOKIE))
 
 
 def test_a_disk_that_fails_is_told_at_the_end_and_the_old_recording_stays(

@@ -112,16 +112,20 @@ async def test_without_redaction_secrets_are_seen_where_they_are(tmp_path: Path)
     assert all(secret.split()[0] in path.read_text() for secret in secrets)
 
 
-async def test_a_password_that_is_told_is_masked_wherever_it_stands(tmp_path: Path) -> None:
+async def test_what_an_account_logs_in_with_is_masked_wherever_it_stands(tmp_path: Path) -> None:
     path = tmp_path / "a.track.jsonl"
+    account = Credentials("administrator", "hunter-22")
     async with (
         backend(tmp_path) as (url, _),
-        proxying(url, path, passwords=["hunter-22"]) as proxied,
+        proxying(url, path, accounts=[account]) as proxied,
         httpx.AsyncClient(base_url=proxied.base_url, trust_env=False) as client,
     ):
-        await client.get("/api/hunter-22")
+        await client.get("/api/hunter-22/administrator")
         proxied.keep()
-    assert "hunter-22" not in path.read_text()
+    text = path.read_text()
+    assert "hunter-22" not in text
+    assert "administrator" not in text
+    assert "redacted:email" in text
 
 
 async def test_what_a_client_did_wrong_is_told_at_the_end(tmp_path: Path) -> None:
@@ -154,9 +158,9 @@ def keep(proxied: Proxied, elsewhere: Path) -> None:
     proxied.keep()
 
 
-def keep_failed(proxied: Proxied, elsewhere: Path) -> None:
+def keep_at(proxied: Proxied, elsewhere: Path) -> None:
     proxied.keep()
-    proxied.keep_failed(elsewhere)
+    proxied.keep_at(elsewhere)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +168,7 @@ def keep_failed(proxied: Proxied, elsewhere: Path) -> None:
     [
         (nothing, {"a.track.jsonl": False}),
         (keep, {"a.track.jsonl": True}),
-        (keep_failed, {"a.track.jsonl": False, "failed/b.track.jsonl": True}),
+        (keep_at, {"a.track.jsonl": False, "failed/b.track.jsonl": True}),
     ],
 )
 async def test_the_old_recording_is_replaced_only_by_one_that_is_kept(
