@@ -224,6 +224,9 @@ class Expectations:
             return [f"socket {expectation.socket} is not open; open are: {numbers}"]
         if expectation.kind == "pong":
             return self._unanswered(expectation)
+        if expectation.kind == "text":
+            last = next((one for one in reversed(kept) if one.kind == "text"), None)
+            return [f"the last text was: {words(last)}"] if last else []
         return []
 
     def _unanswered(self, expectation: Expectation) -> list[str]:

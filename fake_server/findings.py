@@ -30,6 +30,7 @@ from replayer.reading.words import printable
 __all__ = [
     "BESIDES",
     "Finding",
+    "allowed_names",
     "caught_up",
     "findings",
     "findings_of",
@@ -122,7 +123,7 @@ def findings_of(
     allowed. The moments of ``violations`` are told as those since ``started_ns``. Raises
     ValueError as :func:`findings` does.
     """
-    allowed = _allowed(allow)
+    allowed = allowed_names(allow)
     found = [*_failures(failures, redactor), *_violations(violations, started_ns)]
     if "message.untaken" not in allowed:
         found += untaken
@@ -184,7 +185,10 @@ def _plural(count: int, noun: str) -> str:
 # What is allowed
 
 
-def _allowed(patterns: Iterable[str]) -> set[str]:
+def allowed_names(patterns: Iterable[str]) -> set[str]:
+    """The findings that are meant by names, or patterns of them. Raises ValueError for one that can
+    match nothing.
+    """
     known = [*RULES, *BESIDES]
     allowed: set[str] = set()
     for pattern in patterns:

@@ -15,6 +15,7 @@ from recorder.model import Body, Clock, Closed, End, Note, Open
 from replayer.commands.formats import text_line
 from replayer.reading.conversation import Exchange, Item, converse
 from replayer.reading.describing import Describer
+from replayer.reading.legs import client_legs
 from replayer.reading.series import SeriesReader
 
 __all__ = ["last_frames", "last_frames_of"]
@@ -35,7 +36,7 @@ def last_frames_of(recording: ServerRecording, path: Path) -> Callable[[int], Aw
 
 def last_frames(recording: Path, count: int) -> list[str]:
     """The last messages, control frames and HTTP exchanges, one line each, oldest first; without
-    those of the control API.
+    those of the control API, and of what a proxy recorded each once, as the client had it.
 
     The recording may still be written. Raises what reading it raises.
     """
@@ -44,7 +45,7 @@ def last_frames(recording: Path, count: int) -> list[str]:
     of_admin: set[int] = set()
     """The connections whose last exchange was with the control API."""
     with SeriesReader([recording]) as reader:
-        for item in converse(reader):
+        for item in converse(client_legs(reader)):
             if isinstance(item, _BACKGROUND):
                 describer.learn(item)
             elif _is_for_admin(item):

@@ -12,7 +12,7 @@ import msgspec
 import trio
 
 from fake_server.commands.assembly import check_can_be_made
-from fake_server.findings import BESIDES, Finding, caught_up, findings, report
+from fake_server.findings import BESIDES, Finding, allowed_names, caught_up, findings, report
 from fake_server.server import FakeServer
 from recorder.destination import destination
 from recorder.errors import RecorderError
@@ -58,13 +58,11 @@ def check_of(
             if given:
                 raise click.UsageError(f"{option} needs --check or --junit-xml")
         return None
-    for pattern in allow:
-        if not fnmatch.filter([*RULES, *BESIDES], pattern):
-            raise click.BadParameter(
-                f"there is no finding {pattern!r}; there are {', '.join([*BESIDES, *RULES])}, and"
-                " patterns as 'pong.*'",
-                param_hint="--allow",
-            )
+    try:
+        allowed_names(allow)
+    except ValueError as error:
+        words = str(error).removeprefix("allow: ")
+        raise click.BadParameter(words, param_hint="--allow") from error
     if str(junit) == "-":
         raise click.BadParameter("stdout is CMD's; name a file", param_hint="--junit-xml")
     if junit is not None:

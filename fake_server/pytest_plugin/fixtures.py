@@ -53,7 +53,8 @@ def track_settings(request: pytest.FixtureRequest, track_recording: Path | None)
     for mark in reversed(list(request.node.iter_markers("track"))):
         if mark.args:
             pytest.fail(
-                f"@pytest.mark.track takes names and values, read {mark.args!r}", pytrace=False
+                f"@pytest.mark.track takes names and values, as speed=2, and read {mark.args!r}",
+                pytrace=False,
             )
         values |= mark.kwargs
     if isinstance(values.get("recording"), bool):
@@ -122,4 +123,8 @@ def track_network_guard(
         yield guard
     if guard.refused:
         tried = "\n".join(f"  {one}" for one in guard.refused)
-        pytest.fail(f"the network guard refused what was no fake server:\n{tried}", pytrace=False)
+        pytest.fail(
+            f"the network guard refused what was no fake server:\n{tried}\n"
+            "What is meant to be can be allowed: track_network_guard.allow(host, port)",
+            pytrace=False,
+        )

@@ -29,6 +29,9 @@ _MARK: Final = (
 _RECORDED: Final = "track recordings"
 """The user property of a test that says what was recorded of it."""
 
+_INTERRUPTED: Final = pytest.StashKey[list[str]]()
+"""What the server saw of the test that was interrupted: there is no report of that."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of the plugin."""
@@ -61,7 +64,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         result = yield
     except (KeyboardInterrupt, pytest.exit.Exception):
         if (watch := item.stash.get(WATCH, None)) is not None:
-            watch.interrupted()
+            told = [f"{item.nodeid} was interrupted", *watch.interrupted()]
+            item.config.stash[_INTERRUPTED] = told
         raise
     if (watch := item.stash.get(WATCH, None)) is not None:
         watch.judge()
@@ -97,7 +101,9 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What was recorded, to be looked at and committed."""
+    """What was recorded, to be looked at and committed; what was seen of a test that was
+    interrupted, which may have hung.
+    """
     told = [
         str(value)
         for reports in terminalreporter.stats.values()
@@ -109,4 +115,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if told:
         terminalreporter.section("track recordings")
         for line in sorted(told):
+            terminalreporter.line(line)
+    if interrupted := terminalreporter.config.stash.get(_INTERRUPTED, None):
+        terminalreporter.section("track server")
+        for line in interrupted:
             terminalreporter.line(line)

@@ -56,9 +56,12 @@ class Watch:
                 report.sections.append((f"Captured track server {report.when}", "\n".join(lines)))
         self._outcome.passed = report.when == "call" and report.passed and not self._outcome.failed
 
-    def interrupted(self) -> None:
-        """Whoever runs the test has ended it, which makes no report: what it did is kept."""
+    def interrupted(self) -> list[str]:
+        """Whoever runs the test has ended it, which makes no report: what it did is kept. Returns
+        what the server saw, in lines.
+        """
         self._outcome.failed = True
+        return self._words(self._server.findings(open_sockets=False))
 
     def judge_end(self) -> None:
         """Everything that needs the server is taken down: the same as :meth:`judge` for what came

@@ -134,6 +134,19 @@ async def test_what_happened_before_counts_once(autojump_clock: trio.testing.Moc
         assert await seen(fake, "socket", within_s=0) == "opened socket 2"
 
 
+async def test_a_text_that_came_before_is_told_where_another_was_expected(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with serving(quiet()) as fake:
+        client = await fake.socket()
+        await client.text("hello")
+        assert await seen(fake, "text") == "sent 'hello' on socket 1"
+        assert await failure(fake, "text", text="hallo") == (
+            "waited 2.0 s for a text 'hallo'; meanwhile the client did nothing\n"
+            "the last text was: sent 'hello' on socket 1"
+        )
+
+
 async def test_two_who_wait_for_the_same_get_one_each(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -107,7 +107,7 @@ def test_closed_later(client):
         ('rules="none.toml"', "*test_it: *none.toml*"),
         ('user_file="none"', "track_server: *none*"),
         ("colour=3", "*test_it: there is no setting 'colour'; there are *"),
-        ("3", "@pytest.mark.track takes names and values, read (3,)"),
+        ("3", "@pytest.mark.track takes names and values, as speed=2, and read (3,)"),
     ],
 )
 def test_a_mark_that_cannot_be_is_told_in_a_sentence(

@@ -315,6 +315,18 @@ def first(spoils): pass
     assert [path.name for path in own.parent.iterdir()] == [own.name]
 
 
+def test_faults_are_no_backends(pytester: pytest.Pytester, backend: TrackServer) -> None:
+    text = """
+@pytest.mark.track(recording=True, faults="close")
+def test_faults(track_server):
+    raise AssertionError
+"""
+    result = run(pytester, text, *against(backend, "once"))
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["track_server: faults: only a fake server can do that*"])
+    result.stdout.no_fnmatch_line("*live.py*")
+
+
 def test_a_test_that_no_client_came_to_is_not_recorded(
     pytester: pytest.Pytester, backend: TrackServer
 ) -> None:
@@ -440,12 +452,15 @@ class TestIt(unittest.TestCase):
 
 
 def test_a_test_that_is_interrupted_keeps_its_session_and_records_nothing(
-    pytester: pytest.Pytester, backend: TrackServer
+    pytester: pytest.Pytester, backend: TrackServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(pytester, GOOD + "    raise KeyboardInterrupt\n", *against(backend, "all"))
     assert [path.name for path in pytester.path.rglob("*.jsonl")] == ["test_good.track.jsonl"]
     assert kept(pytester) == ["test_it.py/test_good.track.jsonl"]
+    told = capsys.readouterr().out
+    assert "\ntest_it.py::test_good was interrupted\n\nthe last frames:\n" in told
+    assert "\nthe session is kept: " in told
 
 
 def test_a_folder_that_cannot_be_made_fails_the_test_in_a_sentence(
