@@ -73,8 +73,8 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
         """An expectation from values as JSON has them: ``of("request", path="/api/devices")``. None
         is as if it were not given.
 
-        Raises ValueError on a kind that there is not, a field that the kind has not, and a value of
-        a wrong type.
+        Raises ValueError on a kind that there is not, a field that the kind has not, and a value
+        that cannot be.
         """
         fields = next((names for kind, names in _FIELDS.items() if kind == what), None)
         if fields is None:
@@ -88,6 +88,9 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
             kind, words = (int, "a number") if name in ("socket", "code") else (str, "a text")
             if type(value) is not kind:
                 raise ValueError(f"{name}: read {str(value)[:80]!r}, expected {words}")
+        path = given.get("path", "/")
+        if not path.startswith("/"):
+            raise ValueError(f"path: read {path[:80]!r}, expected it to begin with /")
         return msgspec.convert({"kind": what, **given}, cls)
 
     @property

@@ -43,17 +43,15 @@ def last_frames(recording: Path, count: int) -> list[str]:
     describer = Describer()
     last: deque[str] = deque(maxlen=count)
     of_admin: set[int] = set()
-    """The connections whose last exchange was with the control API."""
+    """The connections that spoke with the control API: their ends are not told."""
     with SeriesReader([recording]) as reader:
         for item in converse(client_legs(reader)):
             if isinstance(item, _BACKGROUND):
-                describer.learn(item)
-            elif _is_for_admin(item):
+                continue
+            if _is_for_admin(item):
                 of_admin.add(item.connection)
-            elif isinstance(item, Closed) and item.connection in of_admin:
-                of_admin.discard(item.connection)
-            else:
-                last.append(text_line(describer.line(item), _COLUMNS, piped=True))
+            elif not isinstance(item, Closed) or item.connection not in of_admin:
+                last.append(text_line(describer.line(item), _COLUMNS))
     return list(last)
 
 

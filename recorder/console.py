@@ -24,7 +24,7 @@ import click
 from recorder.errors import RecorderError
 from recorder.exits import Exit
 
-__all__ = ["LazyGroup", "command_group", "is_terminal", "out", "run_command", "say"]
+__all__ = ["LazyGroup", "command_group", "is_terminal", "out", "run_command", "say", "stop_signals"]
 
 
 _DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -147,3 +147,11 @@ def out(line: str) -> None:
 def is_terminal() -> bool:
     """Whether a person watches stderr."""
     return sys.stderr.isatty()
+
+
+def stop_signals() -> list[signal.Signals]:
+    """What ends a command that lasts: SIGINT, SIGTERM, and SIGHUP, the end of a remote terminal,
+    unless nohup had that ignored.
+    """
+    ends = [signal.SIGINT, signal.SIGTERM]
+    return ends if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [*ends, signal.SIGHUP]

@@ -24,7 +24,7 @@ from fake_server.commands.checking import (
 from fake_server.commands.options import ADMIN_TOKEN_VARIABLE, ServerOptions, server_options
 from fake_server.commands.serving import Served, serving, tell_the_end
 from fake_server.findings import Finding
-from recorder.console import say
+from recorder.console import say, stop_signals
 from recorder.credentials import EMAIL_VARIABLE, PASSWORD_VARIABLE
 from recorder.errors import CannotRead
 
@@ -97,7 +97,7 @@ async def _run(
 ) -> int:
     found: list[Finding] | None = None
     last: list[str] = []
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+    with trio.open_signal_receiver(*stop_signals()) as signals:
         async with serving(parts, options, host="127.0.0.1", port=0) as served:
             say(f"playing {parts.what} at {served.address.http_url}")
             started_s = trio.current_time()

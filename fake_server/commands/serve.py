@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
 import click
@@ -14,7 +13,7 @@ from fake_server.commands.options import ServerOptions, server_options
 from fake_server.commands.ready import check_ready_file, ready_facts, ready_file, ready_json
 from fake_server.commands.serving import serving, tell_the_end
 from fake_server.commands.telling import plural
-from recorder.console import out, say
+from recorder.console import out, say, stop_signals
 
 __all__ = ["serve_command"]
 
@@ -66,7 +65,7 @@ async def _serve(
     ready_path: Path | None,
     print_json: bool,
 ) -> int:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with trio.open_signal_receiver(*stop_signals()) as signals:
         async with serving(parts, options, host=host, port=port) as served:
             facts = ready_facts(served.address, parts, options)
             out(ready_json(facts) if print_json else served.address.http_url)

@@ -133,7 +133,7 @@ def decide(
     the same; ``path``: the recording's, for messages. Raises CannotDecide.
     """
     name = "the recording" if path is None else str(path)
-    why_old = _why_too_old(age_days, max_age_days) if exists else None
+    why_old = _why_too_old(age_days, max_age_days)
     if mode == "live":
         _need(url, mode)
         return Decision("live", "mode live: the backend; nothing is kept unless the test fails")

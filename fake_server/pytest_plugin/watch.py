@@ -61,7 +61,7 @@ class Watch:
         what the server saw, in lines.
         """
         self._outcome.failed = True
-        return self._words(self._server.findings(open_sockets=False))
+        return self._words_or_why_none()
 
     def judge_end(self) -> None:
         """Everything that needs the server is taken down: the same as :meth:`judge` for what came
@@ -112,7 +112,7 @@ class Watch:
     def _words(self, found: list[Finding]) -> list[str]:
         from fake_server.findings import report
 
-        lines = report(found) if found else []
+        lines = report(found)
         last = self._server.last_frames()
         if last:
             lines += ["", "the last frames:", *last]
@@ -154,6 +154,7 @@ def _kept_path(request: pytest.FixtureRequest) -> Path:
     """
     from fake_server.pytest_plugin.backing import own_recording
 
-    file = Path(request.node.nodeid.partition("::")[0])
-    where = [part for part in file.parts if part not in (file.anchor, "..")]
-    return request.config.stash[OPTIONS].failures.joinpath(*where, own_recording(request).name)
+    # Not by its node id, which of a file outside of the root tells nothing of its folder.
+    file, root = request.path, request.config.rootpath
+    where = file.relative_to(root if file.is_relative_to(root) else file.anchor)
+    return request.config.stash[OPTIONS].failures / where / own_recording(request).name

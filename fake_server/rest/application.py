@@ -151,7 +151,9 @@ class Rest:
         # What stands beside the API, such as pages, is for anybody; a proxy may have had it deeper.
         _, account = self._caller(request, needed=f"{API_PATH}/" in request.path)
         sight = self.accounts.sight(account) if account else Sight()
-        answer = recorded_answer(self.source, method, request.target, sight)
+        answer = recorded_answer(self.source, request.method, request.target, sight)
+        if answer is None and method != request.method:
+            answer = recorded_answer(self.source, method, request.target, sight)
         if answer is not None:
             return answer
         if self._forward is not None:

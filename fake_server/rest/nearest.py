@@ -138,7 +138,7 @@ class _Words:
                 found.append(f"the path has {more} too")
             elif tag == "insert":
                 found.append(f"the path lacks {less}")
-        return found or ["the path differs in what is masked"]
+        return found or ["the path differs further on"]
 
     def _of_queries(
         self, asked: tuple[tuple[str, str], ...], known: tuple[tuple[str, str], ...], was: str

@@ -13,6 +13,7 @@ import msgspec
 
 from fake_server.accounts import Accounts, load_accounts
 from fake_server.faults import Injection, injection_from, parse_injection
+from fake_server.findings import allowed_names
 from fake_server.playback import Playback
 from recorder.track.rules import Rules
 from recorder.track.rules_file import load_rules
@@ -157,7 +158,9 @@ def _rules(value: Any, folder: Path) -> Rules:
 
 
 def _allow(value: Any, folder: Path) -> tuple[str, ...]:
-    return tuple(_several(value, str, "allow", "the name of a finding"))
+    patterns = tuple(_several(value, str, "allow", "the name of a finding"))
+    allowed_names(patterns)
+    return patterns
 
 
 def _several(value: Any, one: Any, name: str, expected: str) -> Iterable[Any]:

@@ -33,7 +33,7 @@ from recorder.commands.show import (
     View,
     size_text,
 )
-from recorder.console import is_terminal, out
+from recorder.console import is_terminal, out, stop_signals
 from recorder.errors import RecorderError, the_one_of
 from recorder.model import Note
 from recorder.sink import Sink, wall_clock_text
@@ -118,7 +118,7 @@ async def run_beside(
     failures: list[RecorderError] = []
 
     async def stop_on_signals() -> None:
-        with trio.open_signal_receiver(*_stop_signals()) as signals:
+        with trio.open_signal_receiver(*stop_signals()) as signals:
             async for _ in signals:
                 stop()
 
@@ -139,12 +139,6 @@ async def run_beside(
     if failures:
         raise failures[0]
     return results[0]
-
-
-def _stop_signals() -> list[signal.Signals]:
-    """SIGHUP too, the end of a remote terminal, unless nohup had it ignored."""
-    ends = [signal.SIGINT, signal.SIGTERM]
-    return ends if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [*ends, signal.SIGHUP]
 
 
 async def _in_thread(function: Callable[..., _T], *arguments: object) -> _T:

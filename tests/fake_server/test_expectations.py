@@ -86,6 +86,7 @@ def test_an_expectation_says_what_it_waits_for(
         ("pong", {"socket": "1"}, "socket: read '1', expected a number"),
         ("pong", {"socket": True}, "socket: read 'True', expected a number"),
         ("request", {"path": 7}, "path: read '7', expected a text"),
+        ("request", {"path": "api"}, "path: read 'api', expected it to begin with /"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused(what: str, values: dict[str, Any], error: str) -> None:

@@ -116,7 +116,7 @@ def recording(tmp_path: Path) -> Path:
     )
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_tells_its_url_serves_and_ends_in_order_with_a_summary(by: int, recording: Path) -> None:
     with serving(recording) as server:
         assert re.fullmatch(r"http://127\.0\.0\.1:[1-9]\d*", server.url)

@@ -102,6 +102,7 @@ def test_closed_later(client):
         ('recording="test_it.py"', "track_server: *test_it.py*"),
         ("recording=3", "*test_it: recording: read 3, expected a path or several"),
         ("faults=3", "*test_it: faults: read 3, expected a fault or several"),
+        ('allow="pong.latte"', "*test_it: allow: there is no finding 'pong.latte'; did you mean*"),
         ("allow=3", "*test_it: allow: read 3, expected the name of a finding or several"),
         ("rules=3", "*test_it: rules: read 3, expected a path, Rules or a mapping of its fields"),
         ('rules="none.toml"', "*test_it: *none.toml*"),
@@ -303,7 +304,11 @@ def test_a_name_in_allow_that_is_none_fails_the_test_in_a_sentence(
     result = run(
         pytester,
         """
-pytestmark = pytest.mark.track(allow=["pong.latte"])
+from fake_server.testing import Settings
+
+@pytest.fixture
+def track_settings():
+    return Settings(allow=("pong.latte",))
 
 def test_passes(track_server): pass
 

@@ -94,18 +94,21 @@ def teardown_module():
     ]
 
 
-def test_a_test_that_lies_outside_of_the_root_keeps_its_session_inside(
+def test_tests_that_lie_outside_of_the_root_keep_their_sessions_inside_and_apart(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outside, root = pytester.mkdir("outside"), pytester.mkdir("root")
-    (outside / "test_it.py").write_text(
-        CLIENT + "def test_it(track_server):\n    assert False, 'mine'\n"
-    )
+    root = pytester.mkdir("root")
+    for name in ("one", "two"):
+        body = f"def test_it(track_server):\n    assert False, {name!r}\n"
+        (pytester.mkdir(name) / f"test_{name}.py").write_text(CLIENT + body)
     monkeypatch.chdir(root)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    result = pytester.runpytest_inprocess("-q", *OPTIONS, "--rootdir=.", "../outside/test_it.py")
-    result.assert_outcomes(failed=1)
+    result = pytester.runpytest_inprocess(
+        "-q", *OPTIONS, "--rootdir=.", "../one/test_one.py", "../two/test_two.py"
+    )
+    result.assert_outcomes(failed=2)
     found = sorted(pytester.path.rglob("*.jsonl"))
-    assert len(found) == 1
-    assert found[0].is_relative_to(root / "track-failures")
-    assert found[0].name == "test_it.track.jsonl"
+    assert [path.parent.name for path in found] == ["test_one.py", "test_two.py"]
+    for path in found:
+        assert path.is_relative_to(root / "track-failures")
+        assert path.name == "test_it.track.jsonl"

@@ -9,6 +9,7 @@ import pytest
 
 from recorder.model import FrameEntry
 from recorder.recording import Reader
+from tests.fake_server.pytest_plugin.inner import OPTIONS as INNER
 
 SUITE = '''
 import asyncio
@@ -122,9 +123,14 @@ def test_one_process_and_two_have_the_same_outcomes_and_keep_each_failed_session
     if "track" in plugins:
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile(**dict.fromkeys(MODULES, SUITE))
-    # The plugin of schemathesis costs each process two seconds.
-    options = ["-q", "-rA", "-p", "no:cacheprovider", "-p", "no:schemathesis"]
-    result = pytester.runpytest_subprocess(*options, *plugins)
+    if plugins:
+        # The plugin of schemathesis costs each process two seconds.
+        options = ["-q", "-rA", "-p", "no:cacheprovider", "-p", "no:schemathesis"]
+        result = pytester.runpytest_subprocess(*options, *plugins)
+    else:
+        # This process is as good as one of its own, and has begun.
+        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        result = pytester.runpytest_inprocess("-q", "-rA", *INNER)
     text = result.stdout.str()
     assert set(OUTCOME.findall(text)) == EXPECTED
     assert kept(pytester.path / "track-failures") == sorted(

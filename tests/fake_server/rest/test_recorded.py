@@ -292,3 +292,11 @@ def test_a_report_is_of_what_the_account_sees() -> None:
     assert caller.ask(target, cookie=cookie, accept="application/json").ids == [9]
     target = f"{ROUTE}?deviceId=1&{PERIOD}"
     assert caller.ask(target, cookie=cookie, accept="application/json").status == 400
+
+
+def test_a_recorded_head_is_answered_where_its_get_was_not_recorded() -> None:
+    caller = Caller(answers={"HEAD /pages/a": RecordedAnswer(204, [], b"")})
+    assert caller.ask("/pages/a", "HEAD").status == 204
+    assert caller.ask("/pages/a").status == 404
+    both = {"HEAD /pages/a": RecordedAnswer(204, [], b""), "/pages/a": b"[]"}
+    assert Caller(answers=both).ask("/pages/a").status == 200
