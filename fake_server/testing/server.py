@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 import trio
-import trio.testing
 
 from fake_server.exchange import Answer, HttpRequest
-from fake_server.findings import Finding, findings, report
+from fake_server.findings import Finding, caught_up, findings, report
 from fake_server.server import FakeServer
 from fake_server.testing.loops import Elsewhere, Loop, Waited, running_library
 from fake_server.testing.settings import FaultLike, Settings, fault_of
@@ -36,9 +35,6 @@ __tracebackhide__ = True
 """A failing test shows its own lines, not these."""
 
 T = TypeVar("T")
-
-_SETTLED_S: Final = 0.003
-"""So long a server has nothing to do before it is judged: what clients sent is read by then."""
 
 Adding: TypeAlias = AbstractAsyncContextManager[Callable[[HttpRequest], Awaitable[Answer]]]
 """Gives what answers requests that are neither computed nor recorded. It is entered in the server's
@@ -267,7 +263,7 @@ class TrackServer:
 
     async def _settled(self, *, open_sockets: bool) -> None:
         """Wait until what clients did is known. Whether ``open_sockets`` matter."""
-        await trio.testing.wait_all_tasks_blocked(_SETTLED_S)
+        await caught_up()
 
     def _found(self, allow: Sequence[str]) -> list[Finding]:
         return findings(self.fake, require_all=self.settings.require_all, allow=allow)

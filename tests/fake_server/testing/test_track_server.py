@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -221,3 +222,16 @@ def test_what_adding_raises_is_raised_where_the_server_is_started() -> None:
 
     with pytest.raises(LookupError, match="no backend"), run_track_server(adding=adding()):
         pass
+
+
+def test_a_server_that_is_never_idle_is_judged_all_the_same(tmp_path: Path) -> None:
+    endless = {"recording": recorded(tmp_path, DEVICES, POSITION), "at_end": "loop"}
+    with (
+        run_track_server(**endless, speed=1e9, check=False) as server,
+        open_socket(server) as socket,
+    ):
+        reader = threading.Thread(target=lambda: [None for _ in socket])
+        reader.start()
+        assert [one.name for one in server.findings()] == ["socket.left-open"]
+        socket.close()
+        reader.join()
