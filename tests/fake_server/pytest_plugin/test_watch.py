@@ -52,7 +52,8 @@ def test_bad(track_server):
 """,
     )
     result.assert_outcomes(failed=1)
-    text = result.stdout.str()
+    # In CI pytest repeats a failure's words in the summary.
+    text = result.stdout.str().partition("short test summary")[0]
     assert text.count("the session is kept") == 1
     assert text.count("the last frames:") == 1
 
