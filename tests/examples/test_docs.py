@@ -52,7 +52,12 @@ class Shell:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = clean_environment(COLUMNS="80", PYTEST_ADDOPTS="-p no:schemathesis")
+        # Plugins that happen to be installed would cost each pytest more than its tests.
+        self.environment = clean_environment(
+            COLUMNS="80",
+            PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+            PYTEST_ADDOPTS="-p fake_server.pytest_plugin -p pytest_trio.plugin -p anyio.pytest_plugin",
+        )
         self.environment["PATH"] = f"{BIN}{os.pathsep}{self.environment['PATH']}"
         self.ports: dict[str, str] = {}
         """What stands in place of an address of the page."""
