@@ -16,7 +16,7 @@ import signal
 import subprocess
 import tomllib
 from pathlib import Path
-from typing import get_args
+from typing import Final, get_args
 
 import msgspec
 import pytest
@@ -47,6 +47,9 @@ def sessions(page: Path) -> list[tuple[str, str]]:
     return found
 
 
+_PYTEST_PLUGINS: Final = ("fake_server.pytest_plugin", "pytest_trio.plugin", "anyio.pytest_plugin")
+
+
 class Shell:
     """One page's commands in one folder, with its servers beside them."""
 
@@ -56,7 +59,7 @@ class Shell:
         self.environment = clean_environment(
             COLUMNS="80",
             PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
-            PYTEST_ADDOPTS="-p fake_server.pytest_plugin -p pytest_trio.plugin -p anyio.pytest_plugin",
+            PYTEST_ADDOPTS=" ".join(f"-p {one}" for one in _PYTEST_PLUGINS),
         )
         self.environment["PATH"] = f"{BIN}{os.pathsep}{self.environment['PATH']}"
         self.ports: dict[str, str] = {}
