@@ -79,7 +79,10 @@ class Front:
             opened = await self._serve_http(stream, connection, peer)
             if opened is not None:
                 upgrade, early = opened
-                await self._hub.serve(stream, upgrade, connection=connection, early=early)
+                served = self._hub.serve(stream, upgrade, connection=connection, early=early)
+                # Nor is what told of the upgrade kept for as long as the socket lives.
+                del opened, upgrade, early
+                await served
             await _close(stream)
         except _GONE:
             pass

@@ -131,6 +131,7 @@ class Hub:
         self.sockets.append(socket)
         socket.note("socket")
         socket.begin(switching(upgrade.accept))
+        del upgrade, session
         self._use_faults_on(socket)
         self._begin_timers(socket)
         if self.rules.session_timeout_shown == "open" and not self.playback.shows_timeout(socket):
