@@ -56,7 +56,7 @@ def test_what_is_written_is_read(
 
 @both
 @given(entry_lists(), st.integers(1, 3))
-@settings(max_examples=examples(3))
+@settings(max_examples=examples(3, least=2))
 def test_a_recording_torn_at_any_byte_gives_a_prefix_and_can_be_resumed(
     suffix: str,
     tmp_path_factory: pytest.TempPathFactory,
