@@ -20,18 +20,14 @@ from recorder.errors import DiskFailed, OutputExists, the_one_of
 from recorder.listening import open_listeners
 from recorder.model import AnyEntry
 from recorder.proxy import Proxy
-from recorder.recording import Reader, Writer
+from recorder.proxy.relay import OF_PROXY
+from recorder.recording import Writer
 from recorder.redaction import Redactor
 from recorder.sink import Sink, live_header
-from recorder.track.rules import Rules
-from recorder.track.violations import Violation
-from replayer.conformance import conformance
 
 __all__ = ["ObservedSink", "Proxied", "proxying", "words_of_proxy"]
 
 _HOST: Final = "127.0.0.1"
-_OF_PROXY: Final = b"track-recorder proxy: "
-"""So begin answers that the proxy gives in place of the backend."""
 
 
 class Proxied:
@@ -98,15 +94,6 @@ class Proxied:
             except DiskFailed:
                 self._sink.abort()
                 raise
-
-    def violations(self, rules: Rules | None = None) -> list[Violation]:
-        """What clients did against ``rules``, as far as a recording shows it. In the block, after
-        :meth:`finish`. Raises what reading a recording raises.
-        """
-        if not self._closed:
-            raise RuntimeError("the recording has not ended: await finish() before")
-        with Reader(self.recorded_to) as reader:
-            return list(conformance(reader, rules))
 
     async def _serve(self, listeners: list[trio.SocketListener]) -> None:
         try:
@@ -206,9 +193,10 @@ def words_of_proxy(status: int, body: bytes) -> str | None:
     """Why this is an answer of the proxy itself, which could not reach the backend; None if the
     backend gave it.
     """
-    if status != 502 or not body.startswith(_OF_PROXY):
+    text = body.decode("utf-8", "replace")
+    if status != 502 or not text.startswith(OF_PROXY):
         return None
-    return body.removeprefix(_OF_PROXY).decode("utf-8", "replace").strip()
+    return text.removeprefix(OF_PROXY).strip()
 
 
 def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:

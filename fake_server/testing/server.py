@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from fake_server.recording import ServerRecording
     from fake_server.testing.expect import Expect
 
-__all__ = ["Adding", "TrackServer", "run_track_server"]
+__all__ = ["Forwards", "TrackServer", "run_track_server"]
 
 __tracebackhide__ = True
 """A failing test shows its own lines, not these."""
 
 T = TypeVar("T")
 
-Adding: TypeAlias = AbstractAsyncContextManager[Callable[[HttpRequest], Awaitable[Answer]]]
+Forwards: TypeAlias = AbstractAsyncContextManager[Callable[[HttpRequest], Awaitable[Answer]]]
 """Gives what answers requests that are neither computed nor recorded. It is entered in the server's
 trio run before the server, and left after it.
 """
@@ -292,7 +292,7 @@ def run_track_server(
     *,
     record_to: Path | None = None,
     check: bool = True,
-    adding: Adding | None = None,
+    adding: Forwards | None = None,
     **values: Any,
 ) -> Iterator[TrackServer]:
     """Run a server in a thread of its own, on a free port of this machine, until the block ends.
@@ -313,7 +313,7 @@ def run_track_server(
 
 @contextlib.asynccontextmanager
 async def _opened(
-    settings: Settings, record_to: Path | None, adding: Adding | None, loop: Loop
+    settings: Settings, record_to: Path | None, adding: Forwards | None, loop: Loop
 ) -> AsyncIterator[TrackServer]:
     """A server that listens, in this trio run; its sockets are closed with 1001 at the end."""
     async with contextlib.AsyncExitStack() as stack:
@@ -346,7 +346,7 @@ async def watched(
     settings: Settings,
     record_to: Path | None,
     address: Backend,
-    adding: Adding | None = None,
+    adding: Forwards | None = None,
 ) -> AsyncIterator[tuple[FakeServer, ServerRecording | None]]:
     """A server made of settings, and what records it; both ``adding`` and the recording are ended
     with the block.

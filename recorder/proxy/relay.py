@@ -24,7 +24,10 @@ from recorder.sink import Sink
 from recorder.wire.frames import Sender
 from recorder.wire.handshake import RequestHead, parse_request_head, parse_response_head
 
-__all__ = ["Dial", "Numbers", "Relay"]
+__all__ = ["OF_PROXY", "Dial", "Numbers", "Relay"]
+
+OF_PROXY: Final = "track-recorder proxy: "
+"""So begins the text of an answer that the proxy gives in place of the upstream."""
 
 Dial: TypeAlias = Callable[[], Awaitable[tuple[trio.abc.Stream, str | None]]]
 """Connects to the upstream: the stream and its TLS version. Raises Unreachable."""
@@ -275,7 +278,7 @@ class Relay:
 
     async def _answer(self, status: int, reason: str, words: str) -> None:
         """Answer in place of the upstream, and end."""
-        text = f"track-recorder proxy: {words}\n".encode()
+        text = f"{OF_PROXY}{words}\n".encode()
         head = (
             f"HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\n"
             f"Content-Length: {len(text)}\r\nConnection: close\r\n\r\n"
