@@ -73,7 +73,16 @@ def test_left(track_server, request):
 """,
     )
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*socket.left-open*"])
+    result.stdout.fnmatch_lines(
+        [
+            "1 finding: socket.left-open (1 time)",
+            "socket.left-open, 1 time: Every socket that was opened is closed.",
+            "    socket 1 of demo@example.com (connection 1), open for * s",
+            'What is meant to be can be allowed: allow=?"socket.left-open"?',
+            "the last frames:",
+            "*GET /api/socket -> 101*",
+        ]
+    )
 
 
 def test_a_socket_of_a_fixture_is_judged_when_that_is_taken_down(
@@ -172,7 +181,10 @@ def test_asks(track_server):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["rest.not-recorded (manual 4)*"])
     text = " ".join(result.stdout.str().split())
-    assert "GET /api/depots?deviceId=1, which is recorded" in text
+    assert (
+        "GET /api/depots?deviceId=1, which is recorded; the query has deviceId '2' where '1' was"
+        " recorded"
+    ) in text
 
 
 def test_a_failure_of_the_server_fails_the_test(pytester: pytest.Pytester) -> None:
